@@ -1,0 +1,253 @@
+"""Requests to the API server over one bounded session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import aiohttp
+
+from polecat_kube.connection import Connection
+from polecat_kube.errors import ApiError, NotFoundError, UnavailableError, UnknownOutcomeError, from_status
+from polecat_kube.resources import ResourceType
+
+Json = dict[str, Any]
+JsonPatch = Sequence[Mapping[str, Any]]
+PAGE_SIZE = 500
+_PATCHES = {
+    "json": "application/json-patch+json",
+    "merge": "application/merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+
+
+def escape_pointer(part: str) -> str:
+    """One part of a JSON pointer (RFC 6901)."""
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+class KubeApi:
+    """Typed verbs on one API server, as one identity. Use it as an async context manager.
+
+    Every request has a deadline of `timeout_seconds`. Errors are of `polecat_kube.errors`.
+    """
+
+    def __init__(
+        self, connection: Connection, *, connections: int = 16, timeout_seconds: float = 20.0, manager: str = "polecat"
+    ) -> None:
+        self.connection = connection
+        self._manager = manager
+        self._limit = connections
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5.0)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        tls = self.connection.ssl_context()
+        self._session = aiohttp.ClientSession(
+            base_url=self.connection.server,
+            connector=aiohttp.TCPConnector(limit=self._limit, ssl=tls if tls is not None else True),
+            timeout=self._timeout,
+            headers={"Accept": "application/json", "User-Agent": self._manager},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, resource: ResourceType, namespace: str | None, name: str) -> Json | None:
+        """The object, or None when it does not exist."""
+        try:
+            return await self._send("GET", resource.path(namespace, name))
+        except NotFoundError:
+            return None
+
+    async def list(
+        self, resource: ResourceType, namespace: str | None = None, label_selector: str | None = None
+    ) -> tuple[list[Json], str]:
+        """All objects, read in pages, and the resource version to watch from."""
+        items: list[Json] = []
+        query = {"limit": str(PAGE_SIZE)}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        while True:
+            page = await self._send("GET", resource.path(namespace), query=query)
+            items += page.get("items", [])
+            if not page["metadata"].get("continue"):
+                return items, page["metadata"]["resourceVersion"]
+            query["continue"] = page["metadata"]["continue"]
+
+    async def create(self, resource: ResourceType, namespace: str | None, body: Json) -> Json:
+        """The created object. Raises AlreadyExistsError, and UnknownOutcomeError when no answer came."""
+        full = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        return await self._send("POST", resource.path(namespace), query={"fieldManager": self._manager}, body=full)
+
+    async def update(self, resource: ResourceType, namespace: str | None, name: str, body: Json) -> Json:
+        """Replaces the object; its `metadata.resourceVersion` is the precondition (ConflictError)."""
+        full = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        query = {"fieldManager": self._manager}
+        return await self._send("PUT", resource.path(namespace, name), query=query, body=full)
+
+    async def patch_json(
+        self, resource: ResourceType, namespace: str | None, name: str, patch: JsonPatch, subresource: str | None = None
+    ) -> Json:
+        """Applies a JSON Patch; a failed `test` in it raises ConflictError."""
+        query = {"fieldManager": self._manager}
+        path = resource.path(namespace, name, subresource)
+        return await self._send("PATCH", path, query=query, body=list(patch), patch="json")
+
+    async def patch_merge(
+        self, resource: ResourceType, namespace: str | None, name: str, body: Json, subresource: str | None = None
+    ) -> Json:
+        """Applies a JSON Merge Patch: None removes a field."""
+        query = {"fieldManager": self._manager}
+        path = resource.path(namespace, name, subresource)
+        return await self._send("PATCH", path, query=query, body=body, patch="merge")
+
+    async def apply(
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        name: str,
+        body: Json,
+        subresource: str | None = None,
+        manager: str | None = None,
+    ) -> Json:
+        """Server-side apply: the fields in `body`, and no others, are then this manager's."""
+        full = {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            **body,
+            "metadata": {**body.get("metadata", {}), "name": name},
+        }
+        query = {"fieldManager": manager or self._manager, "force": "true"}
+        path = resource.path(namespace, name, subresource)
+        return await self._send("PATCH", path, query=query, body=full, patch="apply")
+
+    async def delete(self, resource: ResourceType, namespace: str | None, name: str, *, uid: str | None = None) -> bool:
+        """Deletes the object, if `uid` is given only that life of it (ConflictError). False if it was not there."""
+        body: Json = {"propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        try:
+            await self._send("DELETE", resource.path(namespace, name), body=body)
+        except NotFoundError:
+            return False
+        return True
+
+    async def raw(self, path: str) -> str:
+        """The text at a path such as `/readyz` or `/metrics`."""
+        async with self._request("GET", path) as response:
+            return await response.text()
+
+    async def watch(
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        resource_version: str,
+        label_selector: str | None = None,
+        timeout_seconds: int = 290,
+    ) -> AsyncIterator[tuple[str, Json]]:
+        """(type, object) of each change: ADDED, MODIFIED, DELETED, BOOKMARK. Ends after `timeout_seconds`.
+
+        Raises GoneError when `resource_version` is too old, UnavailableError when the stream breaks.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(timeout_seconds),
+        }
+        if label_selector:
+            query["labelSelector"] = label_selector
+        path = resource.path(namespace)
+        # A stream that is silent past its own end is dead: the server sends bookmarks about every minute.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=90.0)
+        try:
+            async with self._request("GET", path, query=query, timeout=timeout) as response:
+                async for line in _lines(response.content):
+                    change = json.loads(line)
+                    if change["type"] == "ERROR":
+                        status = change["object"]
+                        raise from_status(f"watch {path}", int(status.get("code", 500)), status)
+                    yield change["type"], change["object"]
+        except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError) as error:
+            raise UnavailableError(f"watch {path}", f"the stream broke: {error!r}") from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        patch: Literal["json", "merge", "apply"] | None = None,
+    ) -> Json:
+        try:
+            async with self._request(method, path, query=query, body=body, patch=patch) as response:
+                return dict(await response.json(content_type=None))
+        except (aiohttp.ClientConnectorError, ConnectionRefusedError) as error:
+            raise UnavailableError(f"{method} {path}", f"the API server can't be reached: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            kind = UnavailableError if method == "GET" else UnknownOutcomeError
+            raise kind(f"{method} {path}", f"no answer: {error!r}") from error
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        patch: Literal["json", "merge", "apply"] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("KubeApi is used outside of its context")
+        headers = {}
+        if token := self.connection.current_token():
+            headers["Authorization"] = f"Bearer {token}"
+        data = None
+        if body is not None:
+            headers["Content-Type"] = _PATCHES[patch] if patch else "application/json"
+            data = json.dumps(body, separators=(",", ":")).encode()
+        async with self._session.request(
+            method, path, params=query, data=data, headers=headers, timeout=timeout or self._timeout
+        ) as response:
+            if response.status >= 400:
+                raise await _error(f"{method} {path}", response)
+            yield response
+
+
+async def _error(what: str, response: aiohttp.ClientResponse) -> ApiError:
+    text = await response.text()
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError:
+        body = {"message": text[:500]}
+    return from_status(what, response.status, body, response.headers.get("Retry-After"))
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length; `StreamReader.readline` refuses long ones."""
+    rest = b""
+    async for chunk in stream.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if line:
+                yield line
+    if rest:
+        yield rest
+
+
+async def sleep_before_retry(error: ApiError, attempt: int, *, longest_seconds: float = 30.0) -> None:
+    """Waits as the server asked, else twice as long after each failure (0.2 s, 0.4 s, …)."""
+    wanted = error.retry_after_seconds if error.retry_after_seconds is not None else 0.2 * 2**attempt
+    await asyncio.sleep(min(wanted, longest_seconds))

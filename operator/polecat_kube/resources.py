@@ -1,0 +1,44 @@
+"""The kinds that Polecat's programs use, and their paths at the API server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polecat_api import GROUP, VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """One kind at the API server."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """As it stands in `apiVersion`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """URL path of the collection, the object or its subresource; all namespaces if `namespace` is None."""
+        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
+        if self.namespaced and namespace is not None:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+TOWN = ResourceType(GROUP, VERSION, "towns", "Town")
+RIG = ResourceType(GROUP, VERSION, "rigs", "Rig")
+BEAD = ResourceType(GROUP, VERSION, "beads", "Bead")
+POLECAT = ResourceType(GROUP, VERSION, "polecats", "Polecat")
+SECRET = ResourceType("", "v1", "secrets", "Secret")
+CONFIG_MAP = ResourceType("", "v1", "configmaps", "ConfigMap")
+EVENT = ResourceType("", "v1", "events", "Event")
+NAMESPACE = ResourceType("", "v1", "namespaces", "Namespace", namespaced=False)
+LEASE = ResourceType("coordination.k8s.io", "v1", "leases", "Lease")
+STATEFUL_SET = ResourceType("apps", "v1", "statefulsets", "StatefulSet")
