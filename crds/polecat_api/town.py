@@ -76,6 +76,8 @@ class TownPod(ApiModel):
     """UID of the pod: its life."""
     ready: bool = False
     """Whether it takes new polecats."""
+    reason: Annotated[str, Field(max_length=64)] = "Ok"
+    """Ok, or the reason why it does not, such as AgentBinaryBroken or Stopping."""
     message: Annotated[str, Field(max_length=1024)] = ""
     """Why it does not, or what isolation does not hold."""
     isolation: Annotated[str, Field(max_length=64)] = ""
