@@ -121,7 +121,7 @@ KINDS = (
     Kind(
         Polecat,
         "polecats",
-        "pc",
+        "pcat",  # `pc` is PriorityClass in every cluster
         (
             Column("Ready", _condition("Ready")),
             Column("State", _condition("Ready", "reason")),

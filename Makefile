@@ -1,0 +1,67 @@
+# What a person does with this project. `make help` explains each target.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 3
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+.PHONY: help setup demo test test-unit test-api test-e2e lint format generate lock bench clean
+
+help: ## Show what each target does
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "polecat needs Python 3.11 or newer; choose one with PYTHON=…" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "python3 can't make a virtual environment; install its venv module (Debian: python3-venv)" >&2; rm -rf $(VENV); exit 1; }
+	@echo "installing Python packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY) ## Install everything: Python packages, control plane, Kilo CLI (minutes the first time, then cached)
+	@$(BIN)/polecat setup
+
+demo: setup ## Five beads, five agents at once on a sample repository; ends with a table of what arrived
+	@$(BIN)/polecat demo
+
+test: setup lint ## Run all tests
+	@$(PYTEST) tests
+
+test-unit: $(READY) ## Run the tests that do no I/O
+	@$(PYTEST) tests/unit
+
+test-api: setup ## Run the tests against a real API server
+	@$(PYTEST) tests/api
+
+test-e2e: setup ## Run the tests with the real Kilo CLI
+	@$(PYTEST) tests/e2e
+
+lint: $(READY) ## Check style, types, the direction of imports and generated files
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## Bring the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+generate: $(READY) ## Make the CRDs and the reference pages from the models
+	@$(BIN)/python -m polecat_api.crd crds
+	@$(BIN)/python docs/generate.py
+
+lock: $(READY) ## Choose the newest versions of all Python packages and lock them with hashes
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --upgrade pyproject.toml --group dev --output-file requirements.lock
+
+bench: setup ## Print latency, writes per bead and memory, beside the peers' figures
+	@$(BIN)/python tests/bench/run.py
+
+clean: ## Remove what was built here; the cache in the user's cache directory stays
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
