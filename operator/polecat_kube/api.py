@@ -97,7 +97,10 @@ class KubeApi:
     async def patch_json(
         self, resource: ResourceType, namespace: str | None, name: str, patch: JsonPatch, subresource: str | None = None
     ) -> Json:
-        """Applies a JSON Patch; a failed `test` in it raises ConflictError."""
+        """Applies a JSON Patch; a failed `test` in it raises ConflictError.
+
+        A `test` with the value None holds when the field is absent, also when its parent is.
+        """
         query = {"fieldManager": self._manager}
         path = resource.path(namespace, name, subresource)
         return await self._send("PATCH", path, query=query, body=list(patch), patch="json")
@@ -105,7 +108,11 @@ class KubeApi:
     async def patch_merge(
         self, resource: ResourceType, namespace: str | None, name: str, body: Json, subresource: str | None = None
     ) -> Json:
-        """Applies a JSON Merge Patch: None removes a field."""
+        """Applies a JSON Merge Patch: None removes a field.
+
+        It has no preconditions: on the status of a custom resource even `metadata.uid` in the body is ignored.
+        Where an object's identity matters, use `patch_json` with a `test` on `/metadata/uid`.
+        """
         query = {"fieldManager": self._manager}
         path = resource.path(namespace, name, subresource)
         return await self._send("PATCH", path, query=query, body=body, patch="merge")
