@@ -1,0 +1,1 @@
+"""The store, private repositories, publishing."""

@@ -1,0 +1,127 @@
+"""What goes into the Git layer and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from polecat_api.conditions import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to sign in at the remote: `username` and `password` for HTTP, `ssh_key` for SSH. Never printed."""
+
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    ssh_key: str = field(default="", repr=False)
+    """A private key in OpenSSH or PEM format."""
+    known_hosts: str = field(default="", repr=False)
+    """Lines of a known_hosts file; without it a host's key is trusted when first seen, and kept."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that must never appear in a message."""
+        return tuple(secret for secret in (self.password, self.ssh_key) if secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The repository of a rig."""
+
+    rig: str
+    url: str
+    default_branch: str
+    branch_prefix: str
+    credentials: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryState:
+    """What looking at the remote has shown."""
+
+    reason: Reason
+    """REPOSITORY_OK, REPOSITORY_UNREACHABLE, PUSH_REFUSED, BRANCH_MISSING or BRANCH_BLOCKED."""
+    message: str
+    """One or a few lines for the user: Git's own words, secrets removed."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether polecats may start."""
+        return self.reason is Reason.REPOSITORY_OK
+
+
+@dataclass(frozen=True, slots=True)
+class SavedWork:
+    """Work of an earlier attempt of a bead."""
+
+    ref: str
+    attempt: int
+    commit: str
+    on_remote: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a fetch has brought into the store."""
+
+    base_commit: str
+    saved: SavedWork | None
+    """The newest saved work of the bead, on the remote or in the store."""
+    branches: frozenset[str]
+    """Branches below the rig's prefix that the remote has, e.g. `polecat/toast/3fa2b1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """How a push ended, as the remote itself shows it afterwards."""
+
+    kind: Literal["ok", "rejected", "unreachable", "lied"]
+    """`rejected`: the remote said no; `lied`: it said yes, but the branch is not at the commit."""
+    message: str
+    """Git's own words, secrets removed; empty when ok."""
+    remote_commit: str | None
+    """What the branch on the remote holds; None when it has none or was not reached."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the remote's branch is at the commit, as asked afterwards."""
+        return self.kind == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where work of an unfinished attempt is kept now."""
+
+    ref: str
+    commit: str
+    on_remote: bool
+    """Verified by asking the remote; else the work is in the town's store only, and `message` says why."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiffStat:
+    """What lies between two commits."""
+
+    commits: int
+    files_changed: int
+    insertions: int
+    deletions: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceState:
+    """What a worktree looks like."""
+
+    head: str | None
+    """Commit of HEAD; None when there is none."""
+    branch: str | None
+    """The branch that HEAD is on, e.g. `polecat/toast/3fa2b1`; None when it is detached."""
+    status: str
+    """Uncommitted changes in Git's short format, at most 4 KiB; empty when the worktree is clean."""
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there are uncommitted changes, untracked files included."""
+        return bool(self.status)
