@@ -1,0 +1,3 @@
+"""Household money in a text file."""
+
+__version__ = "0.1.0"
