@@ -8,11 +8,11 @@ from typing import Any
 
 import kubernetes
 import pytest
-from support.control_plane import Kubectl, SharedControlPlane, shared_control_plane
 
 from polecat_kube.api import KubeApi
 from polecat_local.cluster import ClusterSettings, LocalCluster
 from polecat_local.control_plane import ControlPlaneOptions
+from support.control_plane import Kubectl, SharedControlPlane, shared_control_plane
 
 StartCluster = Callable[..., Awaitable[LocalCluster]]
 
@@ -28,7 +28,9 @@ def control_plane() -> Iterator[SharedControlPlane]:
 def admin(control_plane: SharedControlPlane) -> Iterator[kubernetes.client.ApiClient]:
     """The official client, as administrator."""
     configuration = kubernetes.client.Configuration()
-    kubernetes.config.load_kube_config(str(control_plane.kubeconfig), client_configuration=configuration)
+    kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
+        str(control_plane.kubeconfig), client_configuration=configuration
+    )
     with kubernetes.client.ApiClient(configuration) as client:
         yield client
 
@@ -38,7 +40,8 @@ def namespace(admin: kubernetes.client.ApiClient) -> Iterator[str]:
     """The name of a fresh namespace; its deletion is begun after the test and not waited for."""
     name = f"t-{uuid.uuid4().hex[:10]}"
     core = kubernetes.client.CoreV1Api(admin)
-    core.create_namespace({"metadata": {"name": name}})
+    metadata = kubernetes.client.V1ObjectMeta(name=name)
+    core.create_namespace(kubernetes.client.V1Namespace(metadata=metadata))
     yield name
     core.delete_namespace(name)
 

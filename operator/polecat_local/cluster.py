@@ -148,8 +148,11 @@ class LocalCluster:
             await self.stop()
             raise
 
-    async def wait_ready(self, seconds: float = READY_SECONDS) -> None:
-        """Until the Town says that it is ready; raises NotReadyError with its own words after `seconds`."""
+    async def wait_ready(self, seconds: float | None = READY_SECONDS) -> None:
+        """Until the Town says that it is ready; raises NotReadyError with its own words after `seconds`.
+
+        None waits for ever.
+        """
         town = self.town_identity
         said = "it has not reported yet"
         try:

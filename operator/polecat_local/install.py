@@ -13,6 +13,7 @@ from polecat_kube.connection import Connection
 from polecat_kube.errors import NotFoundError
 from polecat_local.commands import run
 from polecat_local.errors import LocalError, NotReadyError
+from polecat_local.paths import write_private
 
 FIELD_MANAGER = "polecat-up"
 SERVED_SECONDS = 30.0
@@ -67,8 +68,11 @@ async def apply_manifests(kubectl: Path, kubeconfig: Path, connection: Connectio
 
 
 async def grant_town(kubectl: Path, kubeconfig: Path, namespace: str, scratch: Path) -> None:
-    """Makes the service account of towns in `namespace` and binds it to the shipped ClusterRole there."""
-    scratch.write_text(_TOWN_ACCESS.format(account=TOWN_ACCOUNT, namespace=namespace))
+    """Makes the service account of towns in `namespace` and binds it to the shipped ClusterRole there.
+
+    `scratch` is a file that may be written for it.
+    """
+    write_private(scratch, _TOWN_ACCESS.format(account=TOWN_ACCOUNT, namespace=namespace))
     await kubectl_run(kubectl, kubeconfig, ["apply", *_APPLY, "-f", str(scratch)])
 
 

@@ -16,7 +16,7 @@ from polecat_local.progress import Progress
 from polecat_local.versions import KILO, KILO_PACKAGES, NpmPackage
 
 KIND = "kilo"
-_SIZE = "292 MB unpacked"
+_SIZE = "230 MB"
 
 
 async def kilo_binary(cache: Cache, progress: Progress, environ: Mapping[str, str] = os.environ) -> Path:
@@ -89,7 +89,8 @@ async def _install(package: NpmPackage, draft: Path, progress: Progress, environ
     if outcome.code != 0:
         raise KiloUnavailableError(f"npm could not install {package.name} {package.version}:\n{outcome.tail}")
     installed = draft / "node_modules" / package.name
-    (installed / "bin").replace(draft / "bin")
+    for part in installed.iterdir():
+        part.replace(draft / part.name)
     for leftover in ("node_modules", ".npm"):
         shutil.rmtree(draft / leftover, ignore_errors=True)
     async with progress.stage(f"Kilo CLI {KILO}: trying it"):
