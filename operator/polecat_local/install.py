@@ -44,9 +44,12 @@ _APPLY = ["--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER
 def shipped_manifests() -> list[Path]:
     """CRD and RBAC files, the namespace first. Raises LocalError if this installation lacks them."""
     crds, base = _shipped("crds"), _shipped("manifests/base")
+    files = [
+        *sorted(base.glob("*.yaml"), key=lambda f: (f.name != "namespace.yaml", f.name)),
+        *sorted(crds.glob("*.yaml")),
+    ]
     # A kustomization is a list of the others, not an object.
-    files = sorted(base.glob("*.yaml"), key=lambda f: (f.name != "namespace.yaml", f.name))
-    return [*(f for f in files if f.name != "kustomization.yaml"), *sorted(crds.glob("*.yaml"))]
+    return [file for file in files if file.name != "kustomization.yaml"]
 
 
 def _shipped(name: str) -> Path:
