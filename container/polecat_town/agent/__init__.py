@@ -1,0 +1,1 @@
+"""The agent: a `kilo serve` process and the way to talk to it."""

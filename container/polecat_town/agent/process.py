@@ -1,0 +1,128 @@
+"""One agent process: started inside its domain, watched, and asked whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from polecat_town.agent.client import AgentClient
+from polecat_town.agent.config import AgentSetup, build_environment
+from polecat_town.domain.domain import Command, Domain, spawn_in_domain
+
+LOG_TAIL_BYTES = 2048
+_POLL_SECONDS = 0.05
+
+
+class AgentStartError(Exception):
+    """The agent's process did not become ready; the message says what it did instead."""
+
+    def __init__(self, message: str, *, exit_code: int | None = None, signal_number: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.signal = signal_number
+
+
+@dataclass
+class Agent:
+    """A running agent and the way to it."""
+
+    process: asyncio.subprocess.Process
+    client: AgentClient
+    port: int
+    started: datetime
+    log_path: Path
+    password: str = field(repr=False)
+
+    @property
+    def exited(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.returncode is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit status, if it ended by itself."""
+        code = self.process.returncode
+        return code if code is not None and code >= 0 else None
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it, if one did."""
+        code = self.process.returncode
+        return -code if code is not None and code < 0 else None
+
+    def describe_exit(self) -> str:
+        """How it ended, in words."""
+        if self.signal is not None:
+            return f"the agent's process was ended by {signal.Signals(self.signal).name}"
+        return f"the agent's process exited with {self.exit_code}"
+
+    async def close(self) -> None:
+        """Closes the connections; the process is ended by whoever ends its whole domain."""
+        await self.client.close()
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def log_tail(path: Path) -> str:
+    """The last `LOG_TAIL_BYTES` of what the process printed; empty when there is nothing."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LOG_TAIL_BYTES))
+            return file.read().decode("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return ""
+
+
+async def start_agent(
+    *,
+    kilo: Path,
+    domain: Domain,
+    cwd: Path,
+    base_environment: dict[str, str],
+    setup: AgentSetup,
+    log_path: Path,
+    marker: str,
+) -> Agent:
+    """Starts `kilo serve` on a free loopback port; it is not ready yet. Raises DomainError."""
+    port = free_port()
+    password = secrets.token_urlsafe(24)
+    command = Command(
+        argv=(str(kilo), "serve", "--port", str(port), "--hostname", "127.0.0.1"),
+        cwd=cwd,
+        env=build_environment(base_environment, setup, password),
+    )
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    process = await spawn_in_domain(domain, command, log_path, marker=marker)
+    client = AgentClient(port, password)
+    await client.__aenter__()
+    return Agent(process, client, port, datetime.now(UTC), log_path, password)
+
+
+async def wait_ready(agent: Agent, deadline_seconds: float) -> None:
+    """Until the agent's server answers. Raises AgentStartError when it ends first or takes longer."""
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            while True:
+                if agent.exited:
+                    raise AgentStartError(
+                        agent.describe_exit() + " before it was ready",
+                        exit_code=agent.exit_code,
+                        signal_number=agent.signal,
+                    )
+                if await agent.client.is_healthy():
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise AgentStartError(f"the agent was not ready after {deadline_seconds:g} s") from None

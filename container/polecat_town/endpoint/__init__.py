@@ -1,0 +1,1 @@
+"""What agents reach on loopback (tools, model), and what operations read (health, metrics)."""

@@ -1,0 +1,57 @@
+"""A lock file for each Polecat UID: at most one process runs it, whoever asks."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+
+class HeldElsewhereError(Exception):
+    """Another process holds the lock; the message names it."""
+
+
+class PolecatLock:
+    """An exclusive lock that ends with the process, also when that is killed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Takes the lock or raises HeldElsewhereError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = self._path.read_text().strip() or "an unknown process"
+            os.close(fd)
+            raise HeldElsewhereError(f"{self._path} is held by {holder}") from None
+        own = psutil.Process()
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"pid": own.pid, "startTime": own.create_time()}).encode(), 0)
+        self._fd = fd
+
+    def release(self, *, remove: bool = False) -> None:
+        """Gives the lock back; `remove` takes its file away first, when the polecat is gone for good."""
+        if self._fd is None:
+            return
+        if remove:
+            self._path.unlink(missing_ok=True)
+        os.close(self._fd)
+        self._fd = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

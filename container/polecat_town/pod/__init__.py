@@ -1,0 +1,1 @@
+"""What the pod says of itself: Lease, entry in the Town, memory, the Kilo binary."""

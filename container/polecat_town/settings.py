@@ -1,0 +1,107 @@
+"""Settings of the supervisor: one object, read once from `POLECAT_TOWN_…`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from polecat_api import protocol
+
+
+class Settings(BaseSettings):
+    """What one supervisor is told. Every field is the environment variable `POLECAT_TOWN_<FIELD>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="POLECAT_TOWN_", frozen=True, use_attribute_docstrings=True, extra="ignore"
+    )
+
+    name: str = "main"
+    """Name of the Town that this pod belongs to."""
+    namespace: str = "default"
+    """Namespace of that Town."""
+    pod_name: str = "main-0"
+    """Name of this pod; Polecats carry it in `spec.pod` and in a label."""
+    pod_uid: str
+    """UID of this pod: its life. A restart of the container keeps it, a new pod has another."""
+    data_dir: Path
+    """Directory of the volume: stores, worktrees, journals, state."""
+    kilo_path: Path = Path("kilo")
+    """The Kilo CLI: a path, or a name that is looked up in PATH."""
+    listen: str = "127.0.0.1:0"
+    """Address for health, metrics and streams; port 0 takes a free one, written to `<data_dir>/town-port`."""
+    heartbeat_seconds: Annotated[float, Field(gt=0)] = protocol.HEARTBEAT_SECONDS
+    """How often, in seconds, `heartbeatTime` and the pod's entry are reported, give or take a fifth."""
+    fencing_seconds: Annotated[float, Field(gt=0)] = protocol.FENCING_SECONDS
+    """After so many seconds without a renewed Lease all agents are stopped and saved."""
+    lease_seconds: Annotated[float, Field(gt=0)] = 10
+    """How often, in seconds, the pod's Lease is renewed."""
+    drain_seconds: Annotated[float, Field(gt=0)] = 50
+    """How long, in seconds, stopping and saving may take after SIGTERM; below the pod's grace period."""
+    start_deadline_seconds: Annotated[float, Field(gt=0)] = 120
+    """How long, in seconds, fetching, or the agent's process, may take to become ready."""
+    nudges: Annotated[int, Field(ge=0)] = 3
+    """How often an agent that stopped without calling `done` is asked to go on."""
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = 180
+    """How often, in seconds, commits of an agent that makes progress are taken over into the store."""
+    check_seconds: Annotated[float, Field(gt=0)] = 1800
+    """How long, in seconds, one check or the set-up command of a rig may take."""
+    done_wait_seconds: Annotated[float, Field(gt=0)] = 3000
+    """How long, in seconds, the tool `done` waits for checks and push before it tells the agent to call again."""
+    probe_seconds: Annotated[float, Field(gt=0)] = 300
+    """How often, in seconds, a rig's repository is tried while all is well."""
+    binary_check_seconds: Annotated[float, Field(gt=0)] = 30
+    """How often, in seconds, a broken Kilo CLI is tried again."""
+    memory_check_seconds: Annotated[float, Field(gt=0)] = 3
+    """How often, in seconds, the memory of each agent is measured."""
+    terminate_seconds: Annotated[float, Field(ge=0)] = 5
+    """Grace, in seconds, between SIGTERM and SIGKILL for an agent's processes."""
+    model_retry_seconds: Annotated[float, Field(gt=0)] = 60
+    """How long, in seconds, a model that is busy or away is asked again before the attempt has failed."""
+    model_retries: Annotated[int, Field(ge=1)] = 5
+    """How often in a row a model may answer with an error that may pass, before the attempt has failed."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.absolute()
+
+    @property
+    def ordinal(self) -> int:
+        """Number of the pod in its StatefulSet; 0 for a pod without one."""
+        tail = self.pod_name.rpartition("-")[2]
+        return int(tail) if tail.isdigit() else 0
+
+    @property
+    def listen_host(self) -> str:
+        """The host part of `listen`."""
+        return self.listen.rpartition(":")[0].strip("[]") or "127.0.0.1"
+
+    @property
+    def listen_port(self) -> int:
+        """The port part of `listen`; 0 for any free one."""
+        return int(self.listen.rpartition(":")[2])
+
+    def rig_dir(self, rig: str) -> Path:
+        """Where all of one rig lies: its store, and a directory for each name."""
+        return self.data_dir / "rigs" / rig
+
+    def state_file(self, polecat_uid: str) -> Path:
+        """The supervisor's memory of one polecat."""
+        return self.data_dir / "state" / f"{polecat_uid}.json"
+
+    def lock_file(self, polecat_uid: str) -> Path:
+        """Held while a supervisor runs one polecat."""
+        return self.data_dir / "locks" / f"{polecat_uid}.lock"
+
+    def stream_file(self, bead_uid: str, attempt: int) -> Path:
+        """The journal of one attempt at a bead."""
+        return self.data_dir / "streams" / bead_uid / f"{attempt}.jsonl"
+
+    def log_file(self, polecat_uid: str) -> Path:
+        """What the agent's process prints."""
+        return self.data_dir / "logs" / f"{polecat_uid}.log"
