@@ -83,10 +83,14 @@ class KubeApi:
                 return items, page["metadata"]["resourceVersion"]
             query["continue"] = page["metadata"]["continue"]
 
-    async def create(self, resource: ResourceType, namespace: str | None, body: Json) -> Json:
-        """The created object. Raises AlreadyExistsError, and UnknownOutcomeError when no answer came."""
+    async def create(self, resource: ResourceType, namespace: str | None, body: Json, *, dry_run: bool = False) -> Json:
+        """The created object. Raises AlreadyExistsError, and UnknownOutcomeError when no answer came.
+
+        With `dry_run` the server checks everything and stores nothing.
+        """
         full = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
-        return await self._send("POST", resource.path(namespace), query={"fieldManager": self._manager}, body=full)
+        query = {"fieldManager": self._manager, **({"dryRun": "All"} if dry_run else {})}
+        return await self._send("POST", resource.path(namespace), query=query, body=full)
 
     async def update(self, resource: ResourceType, namespace: str | None, name: str, body: Json) -> Json:
         """Replaces the object; its `metadata.resourceVersion` is the precondition (ConflictError)."""
