@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = "POLECAT_UID"
 """Environment variable that all processes of a polecat carry: its UID."""
+RUN_MARKER = "POLECAT_RUN"
+"""The same for one command and all that it starts."""
+KILL_SECONDS = 10.0
+"""How long processes are given to vanish after SIGKILL (one that waits for a disk can't be ended)."""
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the processes to be ended have in common."""
+
+    variable: str
+    value: str
+    group: int | None = None
+    directory: Path | None = None
 
 
 async def kill_marked(
@@ -16,4 +37,98 @@ async def kill_marked(
     Found by the marker in their environment, as descendants of such, by process group, and by a working
     directory or open file in `directory` (the name's directory), for those that scrubbed their environment.
     """
-    raise NotImplementedError
+    return await end(Target(MARKER, uid, group, directory), grace_seconds)
+
+
+async def end(target: Target, grace_seconds: float) -> int:
+    """Ends all processes of a target; gives how many different ones there were."""
+    ended: set[int] = set()
+    termed: set[int] = set()
+    kill_at = time.monotonic() + grace_seconds
+    give_up_at = kill_at + KILL_SECONDS
+    while (found := set(find(target))) and time.monotonic() < give_up_at:
+        ended |= found
+        if time.monotonic() >= kill_at:
+            _signal(found, signal.SIGKILL)
+        else:
+            _signal(found - termed, signal.SIGTERM)
+            termed |= found
+        await asyncio.sleep(POLL_SECONDS)
+    return len(ended)
+
+
+def find(target: Target) -> Iterator[int]:
+    """Process ids of a target, of living processes other than our own."""
+    wanted = f"{target.variable}={target.value}".encode()
+    prefix = None if target.directory is None else f"{target.directory.resolve()}/"
+    parents: dict[int, int] = {}
+    members: set[int] = set()
+    for pid in _pids():
+        status = _status(pid)
+        if status is None:
+            continue
+        parents[pid] = status[0]
+        if (
+            (target.group is not None and status[1] == target.group)
+            or wanted in _read(Path(f"/proc/{pid}/environ")).split(b"\0")
+            or (prefix is not None and _uses(pid, prefix))
+        ):
+            members.add(pid)
+    members.discard(os.getpid())
+    yield from _with_descendants(members, parents)
+
+
+def _with_descendants(members: set[int], parents: dict[int, int]) -> set[int]:
+    """Adds children of members, theirs, and so on."""
+    complete = set(members)
+    while new := {pid for pid, parent in parents.items() if parent in complete} - complete:
+        complete |= new
+    complete.discard(os.getpid())
+    return complete
+
+
+def _pids() -> list[int]:
+    own = os.getpid()
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != own]  # noqa: PTH208
+
+
+def _status(pid: int) -> tuple[int, int] | None:
+    """(parent, process group) of a process; None when it is gone or a zombie."""
+    # the name in parentheses may hold anything, so the fields are counted from its end
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
+    if len(fields) < 3 or fields[0] in (b"Z", b"X"):
+        return None
+    return int(fields[1]), int(fields[2])
+
+
+def _uses(pid: int, prefix: str) -> bool:
+    """Whether working directory, program or an open file lies below a directory (`prefix` ends in a slash)."""
+    base = Path(f"/proc/{pid}")
+    links = [base / "cwd", base / "exe"]
+    try:
+        links += (base / "fd").iterdir()
+    except OSError:
+        return False
+    return any(_link(link).startswith(prefix) for link in links)
+
+
+def _link(path: Path) -> str:
+    try:
+        return str(path.readlink()) + "/"
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue

@@ -1,0 +1,159 @@
+"""Enters a domain and becomes a program: `python -I -S launch.py DOMAIN PROGRAM [ARGUMENT…]`.
+
+DOMAIN is JSON: `{"rw": […], "ro": […], "by_name": […], "parent": PID}`; parent 0 means whoever started it.
+A program of its own, on the standard library alone, as code between fork and exec of a threaded process may
+deadlock, and as Landlock can only be entered by the process itself. The environment is passed on as it is.
+
+It becomes leader of a session, dies with its parent (also when that is killed), can't gain privileges, leaves
+no core file, makes files for its own user only, and keeps no descriptor but 0, 1 and 2. As root it also gives
+up all capabilities but those that concern ownership and modes of files: with CAP_PERFMON or CAP_SYS_PTRACE it
+could read the environment of processes outside of its domain.
+
+Numbers are those of the kernel's `linux/landlock.h`, `linux/prctl.h` and `linux/capability.h`.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import signal
+import stat
+import sys
+
+CANNOT_ENTER = 126
+"""Exit code when the domain could not be entered; the program was not run."""
+CANNOT_RUN = 127
+
+PR_SET_PDEATHSIG = 1
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+LAST_CAPABILITY = 63
+KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 6, 7})  # CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID
+
+SYS_CREATE_RULESET, SYS_ADD_RULE, SYS_RESTRICT_SELF = 444, 445, 446  # the same on all architectures
+CREATE_RULESET_VERSION = 1
+RULE_PATH_BENEATH = 1
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit for bit in range(6))
+MAKE_REG = 1 << 8
+TRUNCATE = 1 << 14
+IOCTL_DEV = 1 << 15
+RIGHTS_BY_ABI = ((1, (1 << 13) - 1), (2, 1 << 13), (3, TRUNCATE), (5, IOCTL_DEV))
+FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+READ_RIGHTS = EXECUTE | READ_FILE | READ_DIR
+BY_NAME_RIGHTS = READ_FILE | WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE
+SCOPES = 0b11  # abstract Unix sockets, signals
+SCOPES_ABI = 6
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _RulesetAttr(ctypes.Structure):
+    _fields_ = [
+        ("handled_access_fs", ctypes.c_uint64),
+        ("handled_access_net", ctypes.c_uint64),
+        ("scoped", ctypes.c_uint64),
+    ]
+
+
+class _PathBeneathAttr(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
+
+
+def abi_version() -> int:
+    """The version of the kernel's Landlock interface; 0 when there is none or it is switched off."""
+    return max(0, _libc.syscall(SYS_CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_RULESET_VERSION))
+
+
+def handled_rights(abi: int) -> int:
+    """All file rights that a kernel of this version knows."""
+    return sum(rights for since, rights in RIGHTS_BY_ABI if abi >= since)
+
+
+def _call(number: int, *arguments: object) -> int:
+    result = int(_libc.syscall(number, *arguments))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def _allow(ruleset: int, path: str, rights: int) -> None:
+    """Adds a rule for a file or everything below a directory; a path that doesn't exist needs none."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    try:
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            rights &= FILE_RIGHTS
+        if rights:
+            rule = _PathBeneathAttr(rights, descriptor)
+            _call(SYS_ADD_RULE, ruleset, RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+    finally:
+        os.close(descriptor)
+
+
+def enter(domain: dict[str, list[str]]) -> None:
+    """Confines this process for good, as far as the kernel can. Raises OSError when it can and refuses."""
+    abi = abi_version()
+    if abi < 1:
+        return
+    handled = handled_rights(abi)
+    attributes = _RulesetAttr(handled, 0, SCOPES if abi >= SCOPES_ABI else 0)
+    # older kernels refuse a structure with bytes set that they don't know; unset ones they accept
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    ruleset = _call(SYS_CREATE_RULESET, ctypes.byref(attributes), size, 0)
+    for path in domain["ro"]:
+        _allow(ruleset, path, READ_RIGHTS & handled)
+    for path in domain["by_name"]:
+        _allow(ruleset, path, BY_NAME_RIGHTS & handled)
+    for path in domain["rw"]:
+        _allow(ruleset, path, handled)
+    _call(SYS_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def _drop_capabilities() -> None:
+    for capability in range(LAST_CAPABILITY + 1):
+        if capability not in KEPT_CAPABILITIES and _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+            code = ctypes.get_errno()
+            if code == errno.EINVAL:  # past the last one that the kernel knows
+                return
+            if code != errno.EPERM:
+                raise OSError(code, os.strerror(code))
+
+
+def main() -> None:
+    """Replaces this process by the program."""
+    domain, command = json.loads(sys.argv[1]), sys.argv[2:]
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if domain["parent"] and os.getppid() != domain["parent"]:
+        sys.exit(CANNOT_ENTER)  # it died before the kernel knew of our wish
+    try:
+        if os.getsid(0) != os.getpid():
+            os.setsid()
+        os.umask(0o077)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        if os.geteuid() == 0:
+            _drop_capabilities()
+        if _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0:
+            raise OSError(ctypes.get_errno(), "no_new_privs refused")
+        enter(domain)
+    except OSError as error:
+        print(f"the isolation of {command[0]} cannot be set up: {error.strerror}", file=sys.stderr)
+        sys.exit(CANNOT_ENTER)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and exec would keep that
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvp(command[0], command)  # noqa: S606
+    except OSError as error:
+        print(f"{command[0]} cannot be run: {error.strerror}", file=sys.stderr)
+        sys.exit(CANNOT_RUN)
+
+
+if __name__ == "__main__":
+    main()
