@@ -53,6 +53,10 @@ class GoBuildProvider:
     async def _build(self, go: Go, draft: Path, progress: Progress) -> None:
         work = self._cache.directory("go")
         env = await build_environment(go, work, self._environ)
+        # Where a killed compiler leaves its files; goes with the draft.
+        scratch = draft / ".tmp"
+        scratch.mkdir()
+        env["GOTMPDIR"] = str(scratch)
         fetched: set[str] = set()
 
         def count_fetched(line: str) -> None:
@@ -77,7 +81,8 @@ class GoBuildProvider:
             await _go(go, arguments, "the control plane did not compile", env, count_compiled)
         for program in PROGRAMS:
             (draft / program).symlink_to(_BINARY)
-        shutil.rmtree(work, ignore_errors=True)
+        for leftover in (scratch, work):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 class _BuildFailedError(LocalError):
