@@ -5,8 +5,8 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from polecat_kube.api import KubeApi
 from polecat_kube.connection import Connection
@@ -24,6 +24,7 @@ from polecat_local.paths import make_private
 from polecat_local.process import Child
 from polecat_local.progress import Progress
 from polecat_local.providers import control_plane_binaries
+from polecat_local.readiness import why_not_ready
 from polecat_local.supervise import Supervised
 
 DEFAULT_TOWN = "main"
@@ -97,6 +98,7 @@ class LocalCluster:
         self._kilo_path = kilo_path
         self._say = say
         self._claimed = False
+        self._started = datetime.now(UTC)
 
     @classmethod
     async def prepare(
@@ -142,6 +144,7 @@ class LocalCluster:
                 await self.operator.start()
                 self._say("operator started")
             if self.settings.run_town:
+                self._started = datetime.now(UTC)
                 await self.town.start()
                 self._say(f"town {self.town_identity.name} started")
         except BaseException:
@@ -154,17 +157,18 @@ class LocalCluster:
         None waits for ever.
         """
         town = self.town_identity
-        said = "it has not reported yet"
+        why: str | None = None
         try:
             async with asyncio.timeout(seconds), self.api() as api:
                 while True:
-                    condition = _ready_condition(await api.get(TOWN, town.namespace, town.name))
-                    if condition.get("status") == "True":
+                    seen = await api.get(TOWN, town.namespace, town.name)
+                    with_operator = self.settings.run_operator
+                    why = why_not_ready(seen, town.pod, self._started, with_operator=with_operator)
+                    if why is None:
                         return
-                    said = condition.get("message") or condition.get("reason") or said
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
-            raise NotReadyError(f"town {town.name} is not ready after {seconds:g} s: {said}") from None
+            raise NotReadyError(f"town {town.name} is not ready after {seconds:g} s: {why}") from None
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
         """Ends the town (it saves its agents' work first), the operator, then the control plane.
@@ -239,8 +243,3 @@ class LocalCluster:
         command = [sys.executable, "-P", "-m", module]
         full = {**scrubbed(os.environ), "KUBECONFIG": str(self._kubeconfig_of(name)), **env}
         return await Child.start(name, command, self.data.logs, full, cwd=self.data.path)
-
-
-def _ready_condition(town: dict[str, Any] | None) -> dict[str, str]:
-    conditions = ((town or {}).get("status") or {}).get("conditions") or []
-    return next((dict(c) for c in conditions if c.get("type") == "Ready"), {})
