@@ -91,9 +91,7 @@ class AgentClient:
     async def refuse(self, directory: Path, kind: str, request_id: str) -> None:
         """Answers a permission with yes, and a question with no answer: nobody is there to ask."""
         if kind == "permission":
-            await self._json(
-                "POST", f"/permission/{request_id}/reply", directory=directory, body={"reply": "always"}
-            )
+            await self._json("POST", f"/permission/{request_id}/reply", directory=directory, body={"reply": "always"})
         else:
             await self._json("POST", f"/question/{request_id}/reject", directory=directory, body={})
 

@@ -18,8 +18,13 @@ MCP_SERVER = "polecat"
 PASSED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 """Variables of the supervisor that agents get too: how to reach the network, no secrets of ours."""
 LOOPBACK = "127.0.0.1,localhost,::1"
-UNATTENDED_TOOLS = {"question": False, "suggest": False, "plan_exit": False, "schedule_wakeup": False}
-"""Tools of the CLI that wait for a person; nobody is there."""
+AGENT = "code"
+"""The CLI's own agent that does the work; only its own permissions decide which tools are offered."""
+WITHHELD_TOOLS = (
+    "question", "suggest", "plan_exit", "schedule_wakeup", "cancel_wakeup", "board_post", "board_read",
+    "kilo_local_recall", "background_process",
+)  # fmt: skip
+"""Tools of the CLI that wait for a person, or go on when the turn is over; nobody is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def build_config(setup: AgentSetup) -> dict[str, Any]:
         "small_model": f"{provider}/{small}",
         "enabled_providers": [provider],
         "permission": "allow",
-        "tools": UNATTENDED_TOOLS,
+        "agent": {AGENT: {"permission": dict.fromkeys(WITHHELD_TOOLS, "deny")}},
         "snapshot": False,
         "lsp": False,
         "formatter": False,
@@ -73,7 +78,6 @@ def build_config(setup: AgentSetup) -> dict[str, Any]:
                 "timeout": milliseconds,
             }
         },
-        "experimental": {"mcp_timeout": milliseconds},
     }
 
 

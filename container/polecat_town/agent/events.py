@@ -51,7 +51,7 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The session waits for a prompt."""
+    """The session's turn is over; it waits for a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,7 @@ class Failed:
     aborted: bool = False
 
 
-AgentEvent = (
-    Text | Progress | ToolCall | StepFinished | Busy | Idle | Retrying | ConnectionLost | Asked | Failed
-)
+AgentEvent = Text | Progress | ToolCall | StepFinished | Busy | Idle | Retrying | ConnectionLost | Asked | Failed
 
 
 class Normaliser:
@@ -126,7 +124,8 @@ class Normaliser:
                 return self._part(properties.get("part") or {})
             case "session.status":
                 return self._status(properties.get("status") or {})
-            case "session.idle":
+            case "session.turn.close":
+                # `session.idle` comes before the error that ended the turn is told, and twice.
                 return self._became(idle=True)
             case "session.error":
                 return [_failed(properties.get("error") or {})]
@@ -152,7 +151,7 @@ class Normaliser:
             case "tool":
                 return self._tool(part, part_id)
             case "step-finish":
-                return [_step(part)] if self._is_new(part_id, "end") else []
+                return _step(part) if self._is_new(part_id, "end") else []
             case _:
                 return []
 
@@ -176,8 +175,6 @@ class Normaliser:
 
     def _status(self, status: dict[str, Any]) -> list[AgentEvent]:
         match status.get("type"):
-            case "idle":
-                return self._became(idle=True)
             case "busy":
                 return self._became(idle=False)
             case "retry":
@@ -199,14 +196,18 @@ class Normaliser:
         return True
 
 
-def _step(part: dict[str, Any]) -> StepFinished:
+def _step(part: dict[str, Any]) -> list[AgentEvent]:
     tokens = part.get("tokens") or {}
     cache = tokens.get("cache") or {}
-    return StepFinished(
+    step = StepFinished(
         input_tokens=_count(tokens.get("input")) + _count(cache.get("read")) + _count(cache.get("write")),
         output_tokens=_count(tokens.get("output")) + _count(tokens.get("reasoning")),
         cost_micro_usd=round(float(part.get("cost") or 0) * 1_000_000),
     )
+    if part.get("reason") == "other" and not step.input_tokens and not step.output_tokens:
+        # So an answer that is no answer (a web page with status 200, say) comes out.
+        return [Failed("the model's endpoint answered something that is no model's answer")]
+    return [step]
 
 
 def _count(value: Any) -> int:

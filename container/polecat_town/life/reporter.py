@@ -1,0 +1,77 @@
+"""Reports the status of one polecat: at most one write at a time, the newest wish wins, retried while it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from polecat_api.polecat import PolecatStatus
+from polecat_kube.api import JsonPatch, KubeApi, sleep_before_retry
+from polecat_kube.errors import ApiError, ConflictError, NotFoundError
+from polecat_kube.resources import POLECAT
+from polecat_town import metrics
+from polecat_town.life.state import Identity
+
+log = logging.getLogger(__name__)
+_RETRY_LONGEST_SECONDS = 10.0
+
+
+class SupersededError(Exception):
+    """The Polecat is gone, or its name has another bearer: nothing may be reported of it any more."""
+
+
+class Reporter:
+    """Writes the whole status, under the condition that the object is still the one of this UID."""
+
+    def __init__(self, api: KubeApi, identity: Identity, build: Callable[[], PolecatStatus]) -> None:
+        """`build` gives the status of the moment; it is called right before each try."""
+        self._api = api
+        self._identity = identity
+        self._build = build
+        self._writing = asyncio.Lock()
+        self._wanted = 0
+        self._written = 0
+        self.superseded = False
+        self.last: PolecatStatus | None = None
+        """What the API server has confirmed last."""
+
+    async def report(self) -> None:
+        """Comes back when the API server has a status at least as new as this call.
+
+        Raises SupersededError; an API server that is away is waited for.
+        """
+        self._wanted += 1
+        mine = self._wanted
+        async with self._writing:
+            if self._written >= mine:
+                return
+            await self._write()
+
+    async def _write(self) -> None:
+        failures = 0
+        while True:
+            wanted = self._wanted
+            status = self._build()
+            patch: JsonPatch = [
+                {"op": "test", "path": "/metadata/uid", "value": self._identity.uid},
+                {"op": "add", "path": "/status", "value": status.to_wire()},
+            ]
+            try:
+                await self._api.patch_json(
+                    POLECAT, self._identity.namespace, self._identity.object_name, patch, "status"
+                )
+            except (ConflictError, NotFoundError) as error:
+                self.superseded = True
+                metrics.REFUSED_REPORTS.inc()
+                log.warning("report refused: %s", error, extra=self._identity.log_fields)
+                raise SupersededError(str(error)) from error
+            except ApiError as error:
+                metrics.FAILED_REPORTS.inc()
+                log.warning("report failed: %s", error, extra=self._identity.log_fields)
+                await sleep_before_retry(error, failures, longest_seconds=_RETRY_LONGEST_SECONDS)
+                failures += 1
+                continue
+            self._written = wanted
+            self.last = status
+            return

@@ -1,0 +1,115 @@
+"""The Lease that says that this pod may run agents. Not renewed for too long, the pod is fenced."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from polecat_api import protocol
+from polecat_api.times import format_time, parse_time
+from polecat_kube.api import KubeApi
+from polecat_kube.errors import AlreadyExistsError, ApiError, ConflictError
+from polecat_kube.resources import LEASE
+from polecat_town import metrics
+
+log = logging.getLogger(__name__)
+
+
+def is_free(spec: dict[str, Any], identity: str, now: datetime) -> bool:
+    """Whether a Lease is ours to take: nobody's, our own, or not renewed for its duration."""
+    holder = spec.get("holderIdentity")
+    if not holder or holder == identity:
+        return True
+    try:
+        renewed = parse_time(str(spec.get("renewTime")))
+        seconds = float(spec.get("leaseDurationSeconds", 0))
+    except ValueError:
+        return True
+    return (now - renewed).total_seconds() > seconds
+
+
+class PodLease:
+    """Takes and renews the Lease of one pod."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        namespace: str,
+        pod: str,
+        identity: str,
+        *,
+        renew_seconds: float,
+        fencing_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._name = protocol.pod_lease_name(pod)
+        self._identity = identity
+        self._renew_seconds = renew_seconds
+        self._fencing_seconds = fencing_seconds
+        self._clock = clock
+        self._renewed_at: float | None = None
+        self.held = asyncio.Event()
+        """Set while this pod has the Lease."""
+
+    @property
+    def age_seconds(self) -> float:
+        """Since the Lease was last renewed; 0 before it was first taken."""
+        return 0.0 if self._renewed_at is None else self._clock() - self._renewed_at
+
+    @property
+    def fenced(self) -> bool:
+        """Whether another may have been given this pod's work."""
+        return self.age_seconds > self._fencing_seconds
+
+    async def run(self) -> None:
+        """Takes the Lease, waiting for another live holder, and renews it until cancelled."""
+        while True:
+            began = self._clock()
+            try:
+                if await self._renew():
+                    # From before the request: the server's clock may have started then.
+                    self._renewed_at = began
+                    self.held.set()
+                else:
+                    self.held.clear()
+            except (AlreadyExistsError, ConflictError):
+                continue
+            except ApiError as error:
+                log.warning("lease not renewed: %s", error)
+            metrics.LEASE_AGE_SECONDS.set(self.age_seconds)
+            await asyncio.sleep(self._renew_seconds if self.held.is_set() else min(2.0, self._renew_seconds))
+
+    async def release(self) -> None:
+        """Gives the Lease back at the end, if it is ours."""
+        try:
+            found = await self._api.get(LEASE, self._namespace, self._name)
+            if found is not None and found["spec"].get("holderIdentity") == self._identity:
+                found["spec"]["holderIdentity"] = ""
+                await self._api.update(LEASE, self._namespace, self._name, found)
+        except ApiError as error:
+            log.warning("lease not released: %s", error)
+
+    async def _renew(self) -> bool:
+        now = datetime.now(UTC)
+        found = await self._api.get(LEASE, self._namespace, self._name)
+        spec = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(self._renew_seconds * 4),
+            "renewTime": format_time(now),
+        }
+        if found is None:
+            body = {"metadata": {"name": self._name, "namespace": self._namespace}, "spec": spec}
+            await self._api.create(LEASE, self._namespace, body)
+            return True
+        if not is_free(found.get("spec") or {}, self._identity, now):
+            log.warning("the lease %s is held by %s", self._name, found["spec"].get("holderIdentity"))
+            return False
+        found["spec"] = {**(found.get("spec") or {}), **spec}
+        await self._api.update(LEASE, self._namespace, self._name, found)
+        return True

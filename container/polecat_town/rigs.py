@@ -1,0 +1,148 @@
+"""The rigs of the namespace: what users say of them, their stores, and their secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from polecat_api import protocol
+from polecat_api.conditions import Reason
+from polecat_api.rig import Rig
+from polecat_kube.api import KubeApi
+from polecat_kube.resources import SECRET
+from polecat_town.errors import RepositoryError
+from polecat_town.git.store import Store
+from polecat_town.git.types import Credentials, Remote
+from polecat_town.settings import Settings
+
+log = logging.getLogger(__name__)
+Json = dict[str, Any]
+
+
+class Rigs:
+    """Keeps up with the rigs. Secrets are read when they are used, so that they can be changed at any time."""
+
+    def __init__(self, api: KubeApi, settings: Settings, on_change: Callable[[str], None]) -> None:
+        """`on_change(rig)` is called when a rig came, went, or has another spec."""
+        self._api = api
+        self._settings = settings
+        self._on_change = on_change
+        self._rigs: dict[str, Rig] = {}
+        self._stores: dict[str, Store] = {}
+
+    def observe(self, old: Json | None, new: Json | None) -> None:
+        """Takes in a change that the watch has shown."""
+        name = ((new or old) or {})["metadata"]["name"]
+        if new is None:
+            self._rigs.pop(name, None)
+            self._on_change(name)
+            return
+        try:
+            rig = Rig.model_validate(new)
+        except ValidationError as error:
+            log.error("rig %s can't be read: %s", name, error.errors()[0]["msg"])
+            return
+        before = self._rigs.get(name)
+        self._rigs[name] = rig
+        if before is None or (before.metadata.uid, before.spec) != (rig.metadata.uid, rig.spec):
+            self._on_change(name)
+
+    def find(self, name: str) -> Rig | None:
+        """The rig as last seen."""
+        return self._rigs.get(name)
+
+    def names(self) -> list[str]:
+        """All rigs of this town."""
+        return sorted(name for name, rig in self._rigs.items() if rig.spec.town_ref.name == self._settings.name)
+
+    def fetched(self) -> list[str]:
+        """Rigs whose store this volume already has."""
+        return [name for name in self.names() if (self._settings.rig_dir(name) / "store.git").is_dir()]
+
+    async def store(self, name: str) -> Store:
+        """The rig's store, with the URL and credentials of now. One object for each rig.
+
+        Raises RepositoryError when the rig is gone or its Secret is missing, and what the API server raises.
+        """
+        rig = self._rigs.get(name)
+        if rig is None:
+            raise RepositoryError(Reason.INVALID_REFERENCE, f"the rig {name} does not exist")
+        remote = Remote(
+            rig=name,
+            url=rig.spec.repository.url,
+            default_branch=rig.spec.repository.default_branch,
+            branch_prefix=rig.spec.branch_prefix,
+            credentials=await self._credentials(rig),
+        )
+        return self._store(name, remote)
+
+    def store_without_remote(self, name: str) -> Store:
+        """A store for work that must be saved here although its rig is gone or can't be asked."""
+        known = self._stores.get(name)
+        if known is not None:
+            return known
+        rig = self._rigs.get(name)
+        url = rig.spec.repository.url if rig else ""
+        branch = rig.spec.repository.default_branch if rig else "main"
+        prefix = rig.spec.branch_prefix if rig else "polecat"
+        return self._store(name, Remote(name, url, branch, prefix))
+
+    async def api_key(self, rig: Rig) -> str | None:
+        """The key of the rig's model; None if it names no Secret. Raises RepositoryError if that is missing."""
+        reference = rig.spec.model.api_key_secret_ref
+        if reference is None:
+            return None
+        values = await self._secret(rig.metadata.namespace, reference.name)
+        key = values.get(protocol.API_KEY_SECRET_KEY, "").strip()
+        if not key:
+            raise RepositoryError(
+                Reason.CREDENTIALS_MISSING,
+                f"the Secret {reference.name} does not exist or has no key {protocol.API_KEY_SECRET_KEY}",
+            )
+        return key
+
+    def _store(self, name: str, remote: Remote) -> Store:
+        store = self._stores.get(name)
+        if store is None:
+            store = self._stores[name] = Store(self._settings.rig_dir(name), remote)
+        elif store.remote != remote:
+            store.use(remote)
+        return store
+
+    async def _credentials(self, rig: Rig) -> Credentials | None:
+        reference = rig.spec.repository.credentials_secret_ref
+        if reference is None:
+            return None
+        values = await self._secret(rig.metadata.namespace, reference.name)
+        credentials = Credentials(
+            username=values.get(protocol.USERNAME_SECRET_KEY, "").strip(),
+            password=values.get(protocol.PASSWORD_SECRET_KEY, "").strip(),
+            ssh_key=values.get(protocol.SSH_KEY_SECRET_KEY, ""),
+            known_hosts=values.get(protocol.KNOWN_HOSTS_SECRET_KEY, ""),
+        )
+        if not credentials.secrets:
+            raise RepositoryError(
+                Reason.CREDENTIALS_MISSING,
+                f"the Secret {reference.name} does not exist or has neither {protocol.PASSWORD_SECRET_KEY} "
+                f"nor {protocol.SSH_KEY_SECRET_KEY}",
+            )
+        return credentials
+
+    async def _secret(self, namespace: str, name: str) -> Mapping[str, str]:
+        return decode_secret(await self._api.get(SECRET, namespace, name))
+
+
+def decode_secret(secret: Json | None) -> dict[str, str]:
+    """The values of a Secret as text; empty for one that does not exist; values that are no text are left out."""
+    values: dict[str, str] = {}
+    for key, encoded in ((secret or {}).get("data") or {}).items():
+        try:
+            values[key] = base64.b64decode(encoded).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+    return values
