@@ -140,7 +140,7 @@ class ScriptedModel:
         self.requests.append(ModelRequest(received, conversation, prompt, number, authorization))
         if self.api_key is not None and authorization != f"Bearer {self.api_key}":
             return _error(401, "Incorrect API key provided", code="invalid_api_key")
-        fault = self._next_fault(conversation, number, step) if offered else self.fault
+        fault = self._next_fault(conversation, number, step)
         answer = Answer.of(step, number, offered, str(body.get("model", MODEL)), len(json.dumps(messages)))
         if fault is not None and fault.kind != "cut":
             return await _misbehave(request, fault)
