@@ -133,10 +133,11 @@ class LocalCluster:
         Raises LocalError: directory in use, disk full, a process that ends, not ready in time. The town may
         not take work yet: see `wait_ready`.
         """
+        new = self.data.is_new()
         self.data.claim()
         self._claimed = True
         try:
-            await self.control_plane.start(install.shipped_manifests())
+            await self._start_control_plane(new)
             self._say(f"control plane ready at {self.connection.server}")
             self.town_identity = await self._ensure_town()
             await self._grant_access()
@@ -186,6 +187,14 @@ class LocalCluster:
             await self.control_plane.stop()
             self.data.release()
             self._claimed = False
+
+    async def _start_control_plane(self, new: bool) -> None:
+        try:
+            await self.control_plane.start(install.shipped_manifests())
+        except BaseException:
+            if new:
+                self.data.clear()
+            raise
 
     async def _ensure_town(self) -> TownIdentity:
         async with self.api() as api:

@@ -115,9 +115,11 @@ class ControlPlane:
         if self._options.audit_log:
             arguments.write_audit_policy(self.data_dir)
         try:
-            await self.etcd.start()
-            await self.api_server.start()
+            await self.etcd.try_start()
+            await self.api_server.try_start()
             await self.wait_ready(READY_SECONDS)
+            self.etcd.keep()
+            self.api_server.keep()
             # Before the controller-manager: its garbage collector looks for new kinds every 30 s only.
             await apply_manifests(self.kubectl, self.kubeconfig, self.connection, manifests)
             await self.controller_manager.start()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,6 +57,23 @@ class DataDir:
     def kubeconfig(self) -> Path:
         """The user's kubeconfig."""
         return self.path / "kubeconfig"
+
+    def is_new(self) -> bool:
+        """Whether nothing has been kept here yet; asked before `claim`."""
+        try:
+            return not any(self.path.iterdir())
+        except FileNotFoundError:
+            return True
+
+    def clear(self) -> None:
+        """Removes everything but the logs: after a first start that came to nothing."""
+        for entry in self.path.iterdir():
+            if entry == self.logs:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
 
     def claim(self) -> None:
         """Makes the directory and takes it for this process; raises DataDirInUseError if another has it."""

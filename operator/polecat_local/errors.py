@@ -29,7 +29,7 @@ class NotReadyError(LocalError):
 
 def describe_os_error(error: OSError, doing: str) -> str:
     """One sentence for an operating system error met while `doing` something (a gerund phrase)."""
-    where = f" ({error.filename})" if error.filename else ""
+    where = f" ({error.filename})" if error.filename and str(error.filename) not in doing else ""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return f"the disk is full while {doing}{where}: free some space and try again"

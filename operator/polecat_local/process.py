@@ -11,6 +11,8 @@ from polecat_local.errors import LocalError, ProcessFailedError, describe_os_err
 
 _LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 TAIL_BYTES = 2048
+SEARCH_BYTES = 65536
+"""How far back the log is searched for a cause: a panic writes long traces after it."""
 KILL_SECONDS = 5.0
 """How long a process may take to end after SIGKILL before we stop waiting for it."""
 
@@ -26,10 +28,11 @@ def die_with_parent(command: Sequence[str]) -> list[str]:
 class Child:
     """One running process. Made by `start`; `name` is what the user reads in messages and log file names."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path, log_start: int) -> None:
         self.name = name
         self.log = log
         self._process = process
+        self._log_start = log_start
 
     @classmethod
     async def start(
@@ -41,6 +44,7 @@ class Child:
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise LocalError(describe_os_error(error, f"opening the log {log}")) from error
+        log_start = os.fstat(descriptor).st_size
         try:
             process = await asyncio.create_subprocess_exec(
                 *die_with_parent(command),
@@ -55,7 +59,7 @@ class Child:
             raise LocalError(describe_os_error(error, f"starting {name}")) from error
         finally:
             os.close(descriptor)
-        return cls(name, process, log)
+        return cls(name, process, log, log_start)
 
     @property
     def pid(self) -> int:
@@ -101,21 +105,20 @@ class Child:
         except (ProcessLookupError, PermissionError):
             return
 
-    def log_tail(self) -> str:
-        """The last lines of its log, at most 2 KiB."""
+    def log_tail(self, size_bytes: int = TAIL_BYTES) -> str:
+        """The end of what this process has written, at most `size_bytes`."""
         try:
             with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
+                file.seek(max(self._log_start, self.log.stat().st_size - size_bytes))
                 return file.read().decode(errors="replace").strip()
         except OSError:
             return ""
 
     def failure(self) -> ProcessFailedError:
-        """What to tell the user when it ended by itself."""
-        tail = self.log_tail()
-        return ProcessFailedError(
-            f"{self.name} ended with {describe_exit(self.exit_code)}: {explain(tail)} (log: {self.log})\n{tail}"
-        )
+        """What to tell the user when it ended by itself: the cause if it is a known one, else its last lines."""
+        cause = explain(self.log_tail(SEARCH_BYTES))
+        said = cause or f"its last lines are\n{self.log_tail()}"
+        return ProcessFailedError(f"{self.name} ended with {describe_exit(self.exit_code)} (log: {self.log}): {said}")
 
 
 async def _set(event: asyncio.Event) -> int:
@@ -130,13 +133,13 @@ def describe_exit(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def explain(tail: str) -> str:
-    """A sentence for the causes that users can mend; otherwise points at the log's end."""
-    text = tail.lower()
+def explain(log: str) -> str | None:
+    """What is wrong, for the causes that users can mend themselves; None for others."""
+    text = log.lower()
     if "address already in use" in text:
         return "a port it needs is taken by another program; stop that program, or start again for new ports"
     if "no space left on device" in text or "disk quota exceeded" in text:
         return "the disk is full; free some space and start again"
     if "permission denied" in text or "read-only file system" in text:
         return "it may not write to its data directory"
-    return "its last lines are"
+    return None

@@ -45,7 +45,16 @@ class Supervised:
     async def start(self) -> None:
         """Starts the program and from now on keeps it running; nothing happens if it is kept already."""
         if self._guard is None:
-            self._child = await self._launch()
+            await self.try_start()
+            self.keep()
+
+    async def try_start(self) -> None:
+        """Starts the program, and leaves it to the caller to look whether it stays."""
+        self._child = await self._launch()
+
+    def keep(self) -> None:
+        """From now on keeps running what `try_start` has started."""
+        if self._guard is None:
             self._guard = asyncio.create_task(self._keep(), name=f"keep-{self.name}")
 
     async def stop(self, grace_seconds: float, hurry: asyncio.Event | None = None) -> None:

@@ -91,7 +91,9 @@ async def test_a_program_that_ends_early_is_explained(tmp_path: Path, binaries: 
     broken.chmod(0o755)
     bad = Binaries(binaries.etcd, broken, binaries.kube_controller_manager, binaries.kubectl, "test")
     plane = ControlPlane(tmp_path / "d", bad, FAST)
-    with pytest.raises(ProcessFailedError, match="kube-apiserver ended with exit code 1: the disk is full"):
+    with pytest.raises(
+        ProcessFailedError, match=r"kube-apiserver ended with exit code 1 \(log: .*\): the disk is full"
+    ):
         await plane.start()
     assert [part.pid for part in plane.parts] == [None, None, None]
 

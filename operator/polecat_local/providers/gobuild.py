@@ -1,5 +1,6 @@
 """Builds the control plane from the Go modules of Kubernetes and etcd, one static binary for all programs."""
 
+import asyncio
 import importlib.metadata
 import os
 import re
@@ -52,6 +53,17 @@ class GoBuildProvider:
 
     async def _build(self, go: Go, draft: Path, progress: Progress) -> None:
         work = self._cache.directory("go")
+        try:
+            await self._compile(go, draft, work, progress)
+        except asyncio.CancelledError:
+            # What has been fetched and compiled stays: the next build goes on from there.
+            raise
+        except LocalError:
+            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+            raise
+        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+
+    async def _compile(self, go: Go, draft: Path, work: Path, progress: Progress) -> None:
         env = await build_environment(go, work, self._environ)
         # Where a killed compiler leaves its files; goes with the draft.
         scratch = draft / ".tmp"
@@ -65,7 +77,9 @@ class GoBuildProvider:
                 progress.detail(f"{len(fetched)} modules")
 
         async with progress.stage("control plane: fetching Go modules"):
-            await _go(go, ["list", "-deps", "."], "the Go modules could not be fetched", env, count_fetched)
+            # The template prints nothing, so that what is left of the output are the errors.
+            arguments = ["list", "-deps", "-f", '{{""}}', "."]
+            await _go(go, arguments, "the Go modules could not be fetched", env, count_fetched)
 
         compiled = 0
 
@@ -81,8 +95,7 @@ class GoBuildProvider:
             await _go(go, arguments, "the control plane did not compile", env, count_compiled)
         for program in PROGRAMS:
             (draft / program).symlink_to(_BINARY)
-        for leftover in (scratch, work):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 class _BuildFailedError(LocalError):
@@ -97,7 +110,8 @@ async def _go(
         return
     if "no space left on device" in outcome.tail:
         raise LocalError("the disk is full while building the control plane: free some 5 GB and try again")
-    raise _BuildFailedError(f"{failure}:\n{outcome.tail}")
+    errors = [line for line in outcome.tail.splitlines() if not line.startswith("go: downloading ")]
+    raise _BuildFailedError("\n".join([f"{failure}:", *errors]))
 
 
 async def build_environment(go: Go, work: Path, environ: Mapping[str, str]) -> dict[str, str]:

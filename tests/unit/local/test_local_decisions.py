@@ -151,11 +151,11 @@ def test_the_default_town_is_served_unless_only_others_exist() -> None:
         ("listen tcp 127.0.0.1:6443: bind: address already in use", "port"),
         ("write /x: no space left on device", "disk is full"),
         ("open /x: permission denied", "may not write"),
-        ("panic", "last lines"),
     ],
 )
 def test_ends_of_processes_are_explained(tail: str, word: str) -> None:
-    assert word in explain(tail)
+    assert word in (explain(tail) or "")
+    assert explain("panic: something else") is None
 
 
 def test_exit_codes_in_words() -> None:
