@@ -59,9 +59,9 @@ class DataDir:
         return self.path / "kubeconfig"
 
     def is_new(self) -> bool:
-        """Whether nothing has been kept here yet; asked before `claim`."""
+        """Whether nothing but logs has been kept here yet; asked before `claim`."""
         try:
-            return not any(self.path.iterdir())
+            return all(entry == self.logs for entry in self.path.iterdir())
         except FileNotFoundError:
             return True
 

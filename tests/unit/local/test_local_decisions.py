@@ -89,6 +89,18 @@ def test_runner_of_another_life_is_nobody(tmp_path: Path) -> None:
     assert DataDir(tmp_path).runner() is None
 
 
+def test_a_first_start_that_failed_leaves_only_logs(tmp_path: Path) -> None:
+    data = DataDir(tmp_path / "d")
+    assert data.is_new()
+    (data.path / "etcd" / "member").mkdir(parents=True)
+    data.logs.mkdir()
+    (data.path / "kubeconfig").touch()
+    assert not data.is_new()
+    data.clear()
+    assert data.is_new()
+    assert list(data.path.iterdir()) == [data.logs]
+
+
 def test_pod_uid_is_kept(tmp_path: Path) -> None:
     assert DataDir(tmp_path).pod_uid() == DataDir(tmp_path).pod_uid()
 
