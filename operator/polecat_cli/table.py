@@ -95,8 +95,10 @@ async def _follow_in_lines(watch: Watch, names: Sequence[str], console: Console,
 
 def _row(watch: Watch, name: str, now: datetime) -> Row:
     bead = watch.beads.get(name)
-    if bead is None or watch.gone(name):
+    if watch.gone(name):
         return Row(name, "Deleted", "", bead.branch if bead else "", "", "", "")
+    if bead is None:
+        return Row(name, "Pending", "", "", "", "", "")
     polecat = watch.polecats.get(bead.uid)
     # A polecat that is on its way out, or one of an earlier attempt, has nothing to say any more.
     current = polecat if polecat is not None and polecat.name == bead.polecat else None

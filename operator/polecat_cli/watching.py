@@ -24,11 +24,21 @@ def utc_now() -> datetime:
 
 
 class Watch:
-    """The beads named, as they are now, while the context is open. `api` must be open already."""
+    """The beads named, as they are now, while the context is open. `api` must be open already.
+
+    With `made` they exist already, and one that is not found was deleted; without, they are yet to be made.
+    """
 
     def __init__(
-        self, api: KubeApi, namespace: str, names: Collection[str], clock: Callable[[], datetime] = utc_now
+        self,
+        api: KubeApi,
+        namespace: str,
+        names: Collection[str],
+        *,
+        made: bool = True,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._made = made
         self._names = tuple(names)
         self._clock = clock
         self._api = api
@@ -59,6 +69,8 @@ class Watch:
         except BaseException:
             await self._stop()
             raise
+        if self._made:
+            self._gone = {name for name in self._names if name not in self.beads}
         return self
 
     async def __aexit__(
@@ -76,16 +88,19 @@ class Watch:
         self._changed.clear()
 
     def gone(self, name: str) -> bool:
-        """Whether the bead was deleted while it was watched, or was not there to begin with."""
-        return name in self._gone or name not in self.beads
+        """Whether the bead was deleted."""
+        return name in self._gone
 
     def open_names(self) -> list[str]:
         """Names of the beads that have not come to an end."""
-        return [n for n in self._names if not self.gone(n) and self.beads[n].succeeded is None]
+        return [name for name in self._names if not self.gone(name) and self._outcome(name) is None]
 
     def succeeded(self) -> bool:
         """Whether all of them ended well."""
-        return all(not self.gone(n) and self.beads[n].succeeded is True for n in self._names)
+        return all(not self.gone(name) and self._outcome(name) is True for name in self._names)
+
+    def _outcome(self, name: str) -> bool | None:
+        return self.beads[name].succeeded if name in self.beads else None
 
     def _bead_changed(self, old: Json | None, new: Json | None) -> None:
         item = new if new is not None else old

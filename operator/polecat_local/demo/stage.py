@@ -153,7 +153,7 @@ class Stage:
                 while True:
                     rig = await api.get(RIG, self.namespace, RIG_NAME) or {}
                     conditions = (rig.get("status") or {}).get("conditions") or []
-                    ready = next((c for c in conditions if c.get("type") == "Ready"), {})
+                    ready: dict[str, str] = next((c for c in conditions if c.get("type") == "Ready"), {})
                     if ready.get("status") == "True":
                         return
                     said = ready.get("message") or ready.get("reason") or said
