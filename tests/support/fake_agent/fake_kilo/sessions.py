@@ -1,0 +1,113 @@
+"""Sessions: kept in memory and, message by message, in a file each below XDG_DATA_HOME, so they outlive a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+
+from . import VERSION
+from .events import new_id, now
+
+INTERRUPTED = "[Tool execution was interrupted]"
+
+
+def _folder():
+    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.environ.get("HOME", "."), ".local", "share")
+    return os.path.join(home, "kilo", "sessions")
+
+
+class Session:
+    """One conversation in one directory."""
+
+    def __init__(self, info, messages=()):
+        self.info = info
+        self.messages = list(messages)
+        """What the model is sent, without the system message."""
+        self.pending = []
+        """Prompts that came and are not among the messages yet."""
+        self.lock = threading.Lock()
+        self.status = {"type": "idle"}
+        self.turn = None
+        """The running turn, or None."""
+
+    @property
+    def id(self):
+        """`ses_…`."""
+        return self.info["id"]
+
+    @property
+    def directory(self):
+        """Where it works."""
+        return self.info["directory"]
+
+    def save(self):
+        """Writes the session's file; a reader sees the old or the new state, never half of one."""
+        path = os.path.join(_folder(), self.id + ".json")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.info["time"]["updated"] = now()
+        with open(path + ".new", "w") as file:
+            json.dump({"info": self.info, "messages": self.messages}, file)
+        os.replace(path + ".new", path)
+
+    def spend(self, cost, tokens):
+        """Adds a step to the totals of the session."""
+        self.info["cost"] += cost
+        for key in ("input", "output", "reasoning"):
+            self.info["tokens"][key] += tokens[key]
+        self.info["tokens"]["cache"]["read"] += tokens["cache"]["read"]
+
+
+class Sessions:
+    """All sessions of this HOME."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._sessions = {}
+
+    def create(self, directory, title):
+        """A new session."""
+        time = {"created": now(), "updated": now()}
+        tokens = {"input": 0, "output": 0, "reasoning": 0, "cache": {"read": 0, "write": 0}}
+        info = {"id": new_id("ses"), "slug": "fake-agent", "projectID": "global", "directory": directory, "path": ""}
+        info.update(cost=0, tokens=tokens, title=title, version=VERSION, time=time)
+        session = Session(info)
+        session.save()
+        with self._lock:
+            self._sessions[session.id] = session
+        return session
+
+    def get(self, session_id):
+        """The session, read from its file if this process has not used it yet; None if there is none."""
+        with self._lock:
+            if session_id not in self._sessions:
+                try:
+                    with open(os.path.join(_folder(), os.path.basename(session_id) + ".json")) as file:
+                        saved = json.load(file)
+                except (OSError, ValueError):
+                    return None
+                self._sessions[session_id] = Session(saved["info"], _settled(saved["messages"]))
+            return self._sessions[session_id]
+
+    def statuses(self, directory):
+        """Session id → status of those that are not idle."""
+        with self._lock:
+            known = list(self._sessions.values())
+        return {s.id: s.status for s in known if s.directory == directory and s.status["type"] != "idle"}
+
+    def turns(self):
+        """The turns that run now."""
+        with self._lock:
+            return [session.turn for session in self._sessions.values() if session.turn is not None]
+
+
+def _settled(messages):
+    """The messages with a result for each tool call: those that were running when the process ended have none."""
+    answered = {message.get("tool_call_id") for message in messages if message["role"] == "tool"}
+    settled = []
+    for message in messages:
+        settled.append(message)
+        for call in message.get("tool_calls") or ():
+            if call["id"] not in answered:
+                settled.append({"role": "tool", "tool_call_id": call["id"], "content": INTERRUPTED})
+    return settled
