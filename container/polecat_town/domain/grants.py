@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 SYSTEM = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/run/systemd/resolve",
-    "/proc", "/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm",
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store",
+    "/run/systemd/resolve", "/proc", "/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm",
 )  # fmt: skip
 """Read-only. No /home, /root, /var, /run or /tmp: there lie secrets, sockets and other people's files."""
 DEVICES = (
@@ -20,7 +20,8 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", 
 TOOL_VARIABLES = ("PYENV_ROOT", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "JAVA_HOME", "GOROOT", "GOTOOLCHAIN")
 NETWORK_VARIABLES = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "PIP_INDEX_URL", "PIP_CERT", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "NPM_CONFIG_REGISTRY", "npm_config_registry", "GOPROXY", "GOSUMDB",
+    "PIP_INDEX_URL", "PIP_CERT", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "NPM_CONFIG_REGISTRY", "npm_config_registry",
+    "GOPROXY", "GOSUMDB",
 )  # fmt: skip
 PASSED_ON = (*CERTIFICATE_VARIABLES, *TOOL_VARIABLES, *NETWORK_VARIABLES, "TZ")
 """Variables of the supervisor that agents get too, unless they hold credentials."""

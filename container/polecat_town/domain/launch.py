@@ -64,7 +64,7 @@ class _PathBeneathAttr(ctypes.Structure):
 
 def abi_version() -> int:
     """The version of the kernel's Landlock interface; 0 when there is none or it is switched off."""
-    return max(0, _libc.syscall(SYS_CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_RULESET_VERSION))
+    return max(0, int(_libc.syscall(SYS_CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_RULESET_VERSION)))
 
 
 def handled_rights(abi: int) -> int:

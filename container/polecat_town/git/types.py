@@ -34,6 +34,8 @@ class Remote:
     default_branch: str
     branch_prefix: str
     credentials: Credentials | None = None
+    names: tuple[str, ...] = ()
+    """The rig's pool of names; empty means the default pool."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+"""What is done inside of a private repository, as shell scripts: they run in the polecat's domain.
+
+Each gets `$1` repository, `$2` worktree, `$3` objects of the store, then arguments of its own. Settings that an
+agent may have made don't matter: explicit directories, no hooks, no signing. Only its own rights are used.
+"""
+
+from __future__ import annotations
+
+_COMMON = """
+repo=$1 tree=$2 objects=$3
+shift 3
+export GIT_CEILING_DIRECTORIES="${tree%/*}" GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_OPTIONAL_LOCKS=0
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+in_tree() { git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c commit.gpgsign=false -c gc.auto=0 \\
+  --git-dir="$repo/worktrees/worktree" --work-tree="$tree" -C "$tree" "$@"; }
+in_repo() { git -c core.hooksPath=/dev/null -c gc.auto=0 --git-dir="$repo" "$@"; }
+linked() {
+  if [ -L "$tree/.git" ] || [ ! -f "$tree/.git" ]; then
+    echo "$tree has lost its .git file" >&2; return 1
+  fi
+  [ "$(cat "$tree/.git")" = "gitdir: $repo/worktrees/worktree" ] && [ -d "$repo/worktrees/worktree" ] || {
+    echo "$tree does not belong to $repo any more" >&2; return 1; }
+}
+"""
+
+CREATE = (
+    _COMMON
+    + """
+set -e
+base_branch=$1 base=$2 branch=$3 start=$4 name=$5 email=$6
+mkdir -p "${repo%/*}" "$TMPDIR"
+git init --quiet --bare --template= "$repo"
+mkdir -p "$repo/objects/info"
+printf '%s\\n' "$objects" > "$repo/objects/info/alternates"
+in_repo config user.name "$name"
+in_repo config user.email "$email"
+in_repo config push.default nothing
+in_repo update-ref "refs/remotes/origin/$base_branch" "$base"
+in_repo worktree add --quiet --no-track -B "$branch" "$tree" "$start"
+"""
+)
+"""Base branch, base commit, branch, start commit, committer's name and address."""
+
+MEND = (
+    _COMMON
+    + """
+[ -d "$repo/worktrees/worktree" ] || { echo "$repo has no worktree" >&2; exit 1; }
+[ -d "$tree" ] || { echo "$tree is gone" >&2; exit 1; }
+find "$repo" -name '*.lock' -type f -exec rm -f {} +
+rm -f "$repo/worktrees/worktree/locked"
+mkdir -p "$repo/objects/info" && printf '%s\\n' "$objects" > "$repo/objects/info/alternates"
+if [ -L "$tree/.git" ] || [ ! -f "$tree/.git" ]; then
+  rm -rf "$tree/.git"
+  printf 'gitdir: %s\\n' "$repo/worktrees/worktree" > "$tree/.git"
+fi
+linked
+"""
+)
+"""Puts right what a kill or an agent may have left: lock files, the link, the loan of objects."""
+
+STATE = (
+    _COMMON
+    + """
+linked || exit 1
+printf '%s\\n' "$(in_tree rev-parse --verify --quiet 'HEAD^{commit}' 2>/dev/null)"
+printf '%s\\n' "$(in_tree symbolic-ref --quiet --short HEAD 2>/dev/null)"
+in_tree status --porcelain 2>&1 | head -c "$1"
+"""
+)
+"""Prints HEAD, branch, and the status up to a number of bytes."""
+
+COMMIT_ALL = (
+    _COMMON
+    + """
+linked || exit 1
+in_tree add --all --ignore-errors >/dev/null 2>&1 || {
+  rm -f "$repo/worktrees/worktree/index.lock"
+  in_tree add --all --ignore-errors || echo "some files could not be added" >&2
+}
+if in_tree diff --cached --quiet; then exit 0; fi
+in_tree commit --quiet --no-verify --message "$1" >&2 || {
+  rm -f "$repo/worktrees/worktree/"*.lock
+  in_tree commit --quiet --no-verify --message "$1" >&2
+} || exit 1
+printf 'commit %s\\n' "$(in_tree rev-parse HEAD)"
+"""
+)
+"""Commits everything with a message; prints `commit HASH` as the last line if there was anything."""
+
+FAST_FORWARD = (
+    _COMMON
+    + """
+[ -z "$(in_tree status --porcelain | head -c 1)" ] && in_tree merge --ff-only --quiet "$1"
+"""
+)
+"""Moves a clean worktree forward to a commit that builds on it."""
