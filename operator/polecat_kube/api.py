@@ -16,6 +16,7 @@ from polecat_kube.errors import ApiError, NotFoundError, UnavailableError, Unkno
 from polecat_kube.resources import ResourceType
 
 Json = dict[str, Any]
+Page = list[Json]
 JsonPatch = Sequence[Mapping[str, Any]]
 PAGE_SIZE = 500
 _PATCHES = {
@@ -73,14 +74,30 @@ class KubeApi:
     ) -> tuple[list[Json], str]:
         """All objects, read in pages, and the resource version to watch from."""
         items: list[Json] = []
+        last = ""
+        async for page, version in self._pages(resource, namespace, label_selector):
+            items += page
+            last = version
+        return items, last
+
+    async def pages(
+        self, resource: ResourceType, namespace: str | None = None, label_selector: str | None = None
+    ) -> AsyncIterator[Page]:
+        """All objects, page after page, for who need not have them in memory all at once."""
+        async for page, _ in self._pages(resource, namespace, label_selector):
+            yield page
+
+    async def _pages(
+        self, resource: ResourceType, namespace: str | None, label_selector: str | None
+    ) -> AsyncIterator[tuple[Page, str]]:
         query = {"limit": str(PAGE_SIZE)}
         if label_selector:
             query["labelSelector"] = label_selector
         while True:
             page = await self._send("GET", resource.path(namespace), query=query)
-            items += page.get("items", [])
+            yield page.get("items", []), page["metadata"]["resourceVersion"]
             if not page["metadata"].get("continue"):
-                return items, page["metadata"]["resourceVersion"]
+                return
             query["continue"] = page["metadata"]["continue"]
 
     async def create(self, resource: ResourceType, namespace: str | None, body: Json, *, dry_run: bool = False) -> Json:

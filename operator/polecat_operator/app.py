@@ -1,0 +1,261 @@
+"""The operator as one object: wired in one place, so that tests run the same thing as production."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from polecat_kube.api import KubeApi, sleep_before_retry
+from polecat_kube.connection import Connection
+from polecat_kube.errors import ApiError
+from polecat_operator import metrics
+from polecat_operator.actions import WriteBead
+from polecat_operator.board import Board
+from polecat_operator.clock import Clock
+from polecat_operator.context import Context
+from polecat_operator.controllers.bead import BeadController
+from polecat_operator.controllers.polecat import PolecatController
+from polecat_operator.controllers.schedule import ScheduleController
+from polecat_operator.controllers.standing import StandingController
+from polecat_operator.controllers.token import TokenController
+from polecat_operator.executor import Executor
+from polecat_operator.handlers import watch_for_ever
+from polecat_operator.health import serve
+from polecat_operator.intake import Intake
+from polecat_operator.lease import Elector
+from polecat_operator.planner.breaker import record
+from polecat_operator.planner.towns import reporting
+from polecat_operator.posting import EventPoster
+from polecat_operator.queue import Key, KeyedQueue, Lane
+from polecat_operator.routing import Router
+from polecat_operator.settings import Settings
+from polecat_operator.snapshots import Snapshots
+from polecat_operator.tokens import Keys
+from polecat_operator.workers import work
+
+log = logging.getLogger(__name__)
+MANAGER = "polecat-operator"
+SWEEP_SECONDS = 5.0
+"""How often it is looked whether pods have gone silent."""
+POSTERS = 2
+STOP_SECONDS = 3.0
+"""Grace for kopf at the end."""
+
+
+class Operator:
+    """Runs until `stop` is set, or fails when it may not or can't go on; the process is then started anew."""
+
+    def __init__(self, connection: Connection, settings: Settings, clock: Clock | None = None) -> None:
+        self.stop = asyncio.Event()
+        self._connection = connection
+        self._settings = settings
+        self._clock = clock or Clock()
+        self._api = KubeApi(connection, connections=16, manager=MANAGER)
+        self._lease_api = KubeApi(
+            connection, connections=2, timeout_seconds=max(1.0, settings.renew_seconds / 2), manager=MANAGER
+        )
+        self._queue = KeyedQueue(later_limit=max(1, settings.workers // 4))
+        self._board = Board()
+        self._events = EventPoster(self._api, self._clock)
+        self._router = Router(self._queue, self._board, self._events, settings)
+        self._cache = self._router.cache
+        self._elector = Elector(self._lease_api, settings, self._clock)
+        self._intake = Intake(self._cache)
+        self._keys = Keys(self._api, settings.namespace, self._clock, settings.key_rotation_seconds)
+        context = Context(
+            settings=settings,
+            api=self._api,
+            cache=self._cache,
+            board=self._board,
+            queue=self._queue,
+            snapshots=Snapshots(self._cache, self._board, settings, self._clock.mono()),
+            executor=Executor(self._api, self._cache, self._elector, written=self._written, blocked=self._blocked),
+            events=self._events,
+            fence=self._elector,
+            clock=self._clock,
+        )
+        self._snapshots = context.snapshots
+        beads = BeadController(context)
+        schedule = ScheduleController(context, beads)
+        self._standing = StandingController(context, self._keys)
+        self._polecats = PolecatController(context)
+        self._controllers = {
+            "bead": beads.reconcile,
+            "schedule": schedule.reconcile,
+            "waiting": schedule.tell_waiting,
+            "rig": self._standing.rig,
+            "town": self._standing.town,
+            "polecat": self._polecats.reconcile,
+            "token": TokenController(context, self._keys).reconcile,
+        }
+        self._synced = False
+        self._fresh: dict[tuple[str, str], frozenset[str]] = {}
+
+    async def run(self, on_watching: Callable[[], None] = lambda: None) -> None:
+        """Comes back after `stop`. `on_watching` is called when kopf has started, and has taken over the signals.
+
+        Raises what ended it: LeaseLostError in an exception group, or any defect.
+        """
+        async with self._api, self._lease_api:
+            runner = await serve(self._settings.listen, self._unready, self._measure)
+            tasks: list[asyncio.Task[Any]] = []
+            try:
+                await self._run(tasks, on_watching)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                self._queue.close()
+                await self._elector.release()
+                await runner.cleanup()
+
+    async def _run(self, tasks: list[asyncio.Task[Any]], on_watching: Callable[[], None]) -> None:
+        # kopf cancels tasks that were made after its start, so all of ours come first.
+        kopf_ready, kopf_stop = asyncio.Event(), asyncio.Event()
+        watching = asyncio.Event()
+        tasks += [
+            _task("stop", self.stop.wait()),
+            _task("lead", self._lead(watching)),
+            *(_task("events", self._events.run()) for _ in range(POSTERS)),
+        ]
+        started = _task("started", _call_after(kopf_ready, on_watching))
+        await self._first_read()
+        watch = _task("kopf", watch_for_ever(self._intake, self._connection, kopf_ready, kopf_stop))
+        watching.set()
+        try:
+            done, _ = await asyncio.wait([*tasks, watch], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if task.exception() is not None:
+                    raise task.exception()  # type: ignore[misc]
+            if watch in done:
+                raise RuntimeError("kopf has ended by itself")
+        finally:
+            kopf_stop.set()
+            started.cancel()
+            await self._elector.release()  # kopf takes its time to end; the other operator need not wait for it
+            await asyncio.wait([watch], timeout=STOP_SECONDS)
+            watch.cancel()
+
+    async def _first_read(self) -> None:
+        """Fills the cache before the watches begin: a kopf watch does not tell when its list has been read."""
+        failures = 0
+        while not self.stop.is_set():
+            try:
+                await self._intake.read_all(self._api)
+                break
+            except ApiError as error:
+                log.warning("the API server can't be read: %s", error)
+                await sleep_before_retry(error, failures, longest_seconds=5.0)
+                failures += 1
+        self._synced = True
+        gc.collect()
+        gc.freeze()
+
+    async def _lead(self, watching: asyncio.Event) -> None:
+        """Stands by until the Lease is ours, then acts until it is not."""
+        await watching.wait()
+        await self._elector.acquire()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._elector.keep(), name="lease")
+            await self._load_keys()
+            metrics.LEADER.set(1)
+            self._router.lead()
+            for number in range(self._settings.workers):
+                group.create_task(work(self._queue, self._controllers, self._clock), name=f"worker-{number}")
+            group.create_task(self._sweep(), name="sweep")
+            group.create_task(self._resync(), name="resync")
+
+    async def _load_keys(self) -> None:
+        failures = 0
+        while True:
+            try:
+                self._elector.check()
+                await self._keys.load()
+                return
+            except ApiError as error:
+                log.warning("signing key: %s", error)
+                await sleep_before_retry(error, failures, longest_seconds=5.0)
+                failures += 1
+
+    async def _sweep(self) -> None:
+        """Notices what nobody tells: pods that have gone silent, and polecats whose pods are lost."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            mono = self._clock.mono()
+            for town in list(self._cache.towns.items):
+                standing = self._snapshots.town_standing(town, mono)
+                fresh = frozenset(pod.name for pod in reporting(standing)) if standing else frozenset()
+                if self._fresh.get(town, fresh) != fresh:
+                    self._queue.add(Key("schedule", *town), Lane.START)
+                    self._queue.add(Key("town", *town), Lane.LATER)
+                    for rig in self._cache.rigs_by_town.get(town, ()):
+                        self._queue.add(Key("rig", *rig), Lane.LATER)
+                        self._queue.add(Key("waiting", *rig), Lane.LATER)
+                self._fresh[town] = fresh
+            for key, held in list(self._cache.polecats.items.items()):
+                town = (key[0], held.polecat.spec.town_ref.name)
+                if held.polecat.spec.pod not in self._fresh.get(town, frozenset()):
+                    self._queue.add(Key("bead", key[0], held.polecat.spec.bead_ref.name), Lane.LATER)
+                    self._queue.add(Key("polecat", *key), Lane.LATER)
+
+    async def _resync(self) -> None:
+        """Lists everything every few minutes: deletions during a gap of a watch are never reported."""
+        while True:
+            await asyncio.sleep(self._settings.resync_seconds)
+            try:
+                await self._intake.read_all(self._api)
+                await self._keys.load()
+            except ApiError as error:
+                log.warning("resync put off: %s", error)
+                continue
+            self._keys.publish_again()
+            self._standing.forget()
+            self._polecats.forget_missing()
+            self._board.blocked_names.clear()
+            self._router.look_at_everything()
+
+    def _written(self, action: WriteBead) -> None:
+        """After each bead status that was stored: tell about it, and enter endings in the breakers."""
+        if action.note is not None:
+            self._events.post(action.namespace, action.name, action.uid, action.note)
+        ending = action.ending
+        bead = self._cache.beads.items.get((action.namespace, action.name))
+        if ending is None:
+            return
+        self._cache.ended.pop(action.uid, None)
+        metrics.ENDINGS.labels(ending.outcome, ending.reason).inc()
+        if bead is None:
+            return
+        now, rig = self._clock.now(), (bead.namespace, bead.rig)
+        message = action.note.message if action.note else ""
+        board = self._board
+        board.rig_breakers[rig] = record(board.rig_breakers[rig], bead.uid, ending, message, now, town=False)
+        held = self._cache.rigs.items.get(rig)
+        if held is not None:
+            town = (rig[0], held.rig.spec.town_ref.name)
+            board.town_breakers[town] = record(board.town_breakers[town], bead.uid, ending, message, now, town=True)
+            self._queue.add(Key("schedule", *town), Lane.START)
+            self._queue.add(Key("rig", *rig), Lane.LATER)
+
+    def _blocked(self, namespace: str, name: str) -> None:
+        self._board.blocked_names.add((namespace, name))
+
+    def _unready(self) -> str | None:
+        return None if self._synced else "the objects have not been read yet"
+
+    def _measure(self) -> None:
+        metrics.QUEUE_LENGTH.set(len(self._queue))
+        metrics.BEADS.set(len(self._cache.beads.items))
+        metrics.POLECATS.set(len(self._cache.polecats.items))
+
+
+def _task(name: str, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    return asyncio.create_task(coroutine, name=name)
+
+
+async def _call_after(event: asyncio.Event, call: Callable[[], None]) -> None:
+    await event.wait()
+    call()

@@ -1,0 +1,117 @@
+"""Status of rigs and towns: conditions at once, counts at leisure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polecat_api.base import Condition
+from polecat_kube.errors import NotFoundError
+from polecat_kube.resources import RIG, STATEFUL_SET, TOWN
+from polecat_operator.cache import ObjectKey
+from polecat_operator.context import Context
+from polecat_operator.planner.rigs import rig_conditions
+from polecat_operator.planner.towns import reporting, selector, town_conditions
+from polecat_operator.queue import Key, Lane
+from polecat_operator.statefulset import build_statefulset
+from polecat_operator.tokens import Keys
+from polecat_operator.views import Phase
+
+COUNTS_SECONDS = 5.0
+"""Counts alone are written at most so often for one object."""
+_COUNTS = ("polecats", "queued")
+
+
+class StandingController:
+    """Writes the operator's part of the status of rigs and towns by server-side apply."""
+
+    def __init__(self, context: Context, keys: Keys) -> None:
+        self._context = context
+        self._keys = keys
+        self._written: dict[tuple[str, ObjectKey], tuple[float, dict[str, Any]]] = {}
+
+    async def rig(self, key: ObjectKey) -> None:
+        """Raises ApiError when a request failed and is worth another try."""
+        context = self._context
+        held = context.cache.rigs.items.get(key)
+        if held is None:
+            self._written.pop(("rig", key), None)
+            return
+        conditions = rig_conditions(context.snapshots.rig_standing(key, context.clock.mono()), context.clock.now())
+        status = {
+            "observedGeneration": held.rig.metadata.generation,
+            "polecats": len(context.cache.polecats_by_rig.get(key, ())),
+            "queued": context.cache.phases[key][Phase.WAITING],
+            "conditions": _wire(conditions),
+        }
+        await self._write("rig", key, status, held.rig.status.to_wire())
+
+    async def town(self, key: ObjectKey) -> None:
+        """Status, workload and public keys of one town."""
+        context = self._context
+        standing = context.snapshots.town_standing(key, context.clock.mono())
+        if standing is None:
+            self._written.pop(("town", key), None)
+            return
+        rigs = context.cache.rigs_by_town.get(key, set())
+        status = {
+            "observedGeneration": standing.town.metadata.generation,
+            "replicas": len(reporting(standing)),
+            "selector": selector(standing.town),
+            "polecats": len(context.cache.polecats_by_town.get(key, ())),
+            "queued": sum(context.cache.phases[rig][Phase.WAITING] for rig in rigs),
+            "conditions": _wire(town_conditions(standing, context.clock.now())),
+        }
+        await self._write("town", key, status, standing.town.status.to_wire())
+        context.fence.check()
+        await self._keys.publish(key[0])
+        if context.settings.town_workloads == "statefulset":
+            body = build_statefulset(standing.town, context.settings.image)
+            if self._written.get(("workload", key), (0.0, {}))[1] != body:
+                await context.api.apply(STATEFUL_SET, key[0], body["metadata"]["name"], body)
+                self._written["workload", key] = (context.clock.mono(), body)
+
+    async def _write(self, kind: str, key: ObjectKey, status: dict[str, Any], stored: dict[str, Any]) -> None:
+        """Applies the status if it says something new; counts alone wait their time."""
+        context = self._context
+        mine = {condition["type"] for condition in status["conditions"]}
+        seen = {name: stored.get(name) for name in status}
+        seen["conditions"] = [each for each in stored.get("conditions", []) if each["type"] in mine]
+        if _by_type(seen) == _by_type(status):
+            return
+        mono = context.clock.mono()
+        last, written = self._written.get((kind, key), (-COUNTS_SECONDS, {}))
+        if _by_type(written) == _by_type(status) and mono - last < COUNTS_SECONDS:
+            return  # written just now, and the watch has not told us yet
+        left = last + COUNTS_SECONDS - mono
+        if left > 0 and _without_counts(written) == _without_counts(status):
+            context.queue.add_after(Key(kind, *key), left, Lane.LATER)
+            return
+        context.fence.check()
+        resource = RIG if kind == "rig" else TOWN
+        try:
+            await context.api.apply(resource, key[0], key[1], {"status": status}, subresource="status")
+        except NotFoundError:
+            return
+        self._written[kind, key] = (mono, status)
+
+    def forget(self) -> None:
+        """Forgets what was written, so that what others have changed since is written again."""
+        self._written = {place: each for place, each in self._written.items() if place[0] != "workload"}
+
+
+def _wire(conditions: list[Condition]) -> list[dict[str, Any]]:
+    return [condition.to_wire() for condition in conditions]
+
+
+def _by_type(status: dict[str, Any]) -> dict[str, Any]:
+    return {**status, "conditions": {each["type"]: each for each in status.get("conditions", [])}}
+
+
+def _without_counts(status: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in status.items() if name not in _COUNTS}
+    # The time of a condition's last change is not news by itself.
+    kept["conditions"] = {
+        each["type"]: {name: value for name, value in each.items() if name != "lastTransitionTime"}
+        for each in status.get("conditions", [])
+    }
+    return kept

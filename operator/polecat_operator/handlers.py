@@ -1,0 +1,114 @@
+"""kopf, as far as it is used: it watches, and hands each event over. Nothing else in the operator knows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+import aiohttp
+import kopf
+
+from polecat_api import GROUP, VERSION
+from polecat_kube.connection import Connection
+from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN, ResourceType
+from polecat_operator.intake import Intake
+
+CONNECTIONS = 8
+"""One for each watch, and some for lists."""
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """kopf keeps no last-handled state on our objects: decisions are made from what is, not from differences."""
+
+    def fetch(self, *, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
+        return None
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """kopf keeps no handler progress on our objects."""
+
+    def fetch(self, *, key: Any, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        return None
+
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        return None
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        return None
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Everything of kopf that writes or polls is off."""
+    settings = kopf.OperatorSettings()
+    settings.persistence.finalizer = f"{GROUP}/kopf-unused"
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.queueing.idle_timeout = 0.2
+    settings.watching.chunk_size = 500
+    settings.networking.request_timeout = 20
+    settings.networking.connect_timeout = 5
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    return settings
+
+
+def registry_for(intake: Intake, connection: Connection) -> kopf.OperatorRegistry:
+    """Handlers for the four kinds, and a login with the connection that the rest of the operator uses."""
+    registry = kopf.OperatorRegistry()
+    for resource in (TOWN, RIG, POLECAT, BEAD):
+        _watch(registry, resource, intake)
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return session_for(connection)
+
+    return registry
+
+
+def _watch(registry: kopf.OperatorRegistry, resource: ResourceType, intake: Intake) -> None:
+    @kopf.on.event(GROUP, VERSION, resource.plural, id=f"watch-{resource.plural}", registry=registry)
+    async def handler(event: Any, **_: Any) -> None:
+        intake.take(resource.kind, event["object"], deleted=event["type"] == "DELETED")
+
+
+def session_for(connection: Connection) -> kopf.AiohttpSession:
+    """A bounded session; the token is read again for each request, as it is rotated."""
+
+    async def authorize(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if token := connection.current_token():
+            request.headers["Authorization"] = f"Bearer {token}"
+        return await handler(request)
+
+    tls = connection.ssl_context()
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls if tls is not None else True),
+        middlewares=(authorize,),
+    )
+    return kopf.AiohttpSession(
+        server=connection.server, aiohttp_session=session, default_namespace=connection.namespace
+    )
+
+
+async def watch_for_ever(
+    intake: Intake, connection: Connection, ready: asyncio.Event, stop: asyncio.Event, namespaces: Collection[str] = ()
+) -> None:
+    """Runs kopf until `stop` is set; `ready` is set when its watches are being set up."""
+    await kopf.operator(
+        registry=registry_for(intake, connection),
+        settings=kopf_settings(),
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        standalone=True,
+        ready_flag=ready,
+        stop_flag=stop,
+    )

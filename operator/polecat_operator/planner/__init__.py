@@ -1,0 +1,1 @@
+"""Decisions: data in, data out. Nothing here reads a clock, the environment or the network."""

@@ -1,0 +1,58 @@
+"""Posts Events in the background, in order, a few at a time, and never in the way of anything else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from polecat_kube.api import KubeApi
+from polecat_kube.events import post_event
+from polecat_kube.resources import BEAD
+from polecat_operator.actions import Note
+from polecat_operator.clock import Clock
+
+COMPONENT = "polecat-operator"
+BACKLOG = 2000
+"""Events that wait at most; what comes on top is dropped, as Events are a courtesy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Posting:
+    namespace: str
+    name: str
+    uid: str
+    note: Note
+
+
+class EventPoster:
+    """Takes notes about beads and posts them as Events."""
+
+    def __init__(self, api: KubeApi, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._queue: asyncio.Queue[_Posting] = asyncio.Queue(BACKLOG)
+        self.dropped = 0
+
+    def post(self, namespace: str, name: str, uid: str, note: Note) -> None:
+        """Hands a note over; never waits."""
+        try:
+            self._queue.put_nowait(_Posting(namespace, name, uid, note))
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    async def run(self) -> None:
+        """Posts until cancelled."""
+        while True:
+            each = await self._queue.get()
+            await post_event(
+                self._api,
+                BEAD,
+                each.namespace,
+                each.name,
+                each.uid,
+                type_=each.note.type,
+                reason=each.note.reason,
+                message=each.note.message,
+                component=COMPONENT,
+                now=self._clock.now(),
+            )
