@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-from polecat_town.stream_events import Kind, StreamEvent, clip
+from polecat_town.stream_events import Kind, StreamEvent, clean
 
 _TAIL_BYTES = 1 << 20
 
@@ -72,11 +72,11 @@ class Journal:
         self._file: IO[bytes] = path.open("ab", buffering=0)
 
     def append(self, kind: Kind, **data: Any) -> StreamEvent:
-        """Writes one event: cut to size, secrets removed."""
+        """Writes one event: secrets removed, cut to size."""
         self._seq += 1
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        event = StreamEvent(seq=self._seq, time=now, kind=kind, data=clip(data))
-        line = self._redact(event.model_dump_json())
+        event = StreamEvent(seq=self._seq, time=now, kind=kind, data=clean(data, self._redact))
+        line = event.model_dump_json()
         # A few hundred bytes into the page cache: quicker than handing them to a thread.
         self._file.write(line.encode() + b"\n")
         self._echo.write(json.dumps(self._names, ensure_ascii=False)[:-1] + ', "event": ' + line + "}\n")

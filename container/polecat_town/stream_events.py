@@ -6,6 +6,7 @@ supervisor. A field of more than `FIELD_MAX_LENGTH` characters is cut, and says 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -57,18 +58,19 @@ class StreamEvent(BaseModel):
     """Fields of this kind."""
 
 
-def clip(value: Any, longest: int = FIELD_MAX_LENGTH) -> Any:
-    """The value with every text in it cut to `longest` characters; the cut says how much is missing.
+def clean(value: Any, redact: Callable[[str], str], longest: int = FIELD_MAX_LENGTH) -> Any:
+    """The value with secrets removed from every text in it, and each cut to `longest` characters.
 
-    Half characters, which JSON can't carry, are replaced.
+    The cut says how much is missing. Half characters, which JSON can't carry, are replaced.
     """
     if isinstance(value, str):
-        value = value.encode("utf-8", "replace").decode("utf-8")
-        if len(value) > longest:
-            return f"{value[:longest]}… [{len(value) - longest} characters more]"
-        return value
+        text = value[: 4 * longest].encode("utf-8", "replace").decode("utf-8")
+        # Redacted before it is cut: half a secret at the end would not be recognised.
+        shown = redact(text)[:longest]
+        missing = len(value) - len(text) + max(0, len(text) - longest)
+        return f"{shown}… [{missing} characters more]" if missing else shown
     if isinstance(value, dict):
-        return {clip(str(key), longest): clip(item, longest) for key, item in value.items()}
+        return {str(key)[:200]: clean(item, redact, longest) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [clip(item, longest) for item in value]
+        return [clean(item, redact, longest) for item in value]
     return value

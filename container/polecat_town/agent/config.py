@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +14,6 @@ PROXY_PROVIDER = "polecat"
 """Name under which the agent knows the model that it reaches through the supervisor."""
 MCP_SERVER = "polecat"
 """Name of our tools' server; the agent sees `polecat_done` and so on."""
-PASSED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-"""Variables of the supervisor that agents get too: how to reach the network, no secrets of ours."""
 LOOPBACK = "127.0.0.1,localhost,::1"
 AGENT = "code"
 """The CLI's own agent that does the work; only its own permissions decide which tools are offered."""
@@ -98,18 +95,17 @@ def _provider(setup: AgentSetup, small: str) -> dict[str, Any]:
     return {"options": options}
 
 
-def build_environment(
-    base: Mapping[str, str], setup: AgentSetup, password: str, inherited: Mapping[str, str] = os.environ
-) -> dict[str, str]:
-    """The whole environment of an agent's server. `base` has its HOME, XDG directories, TMPDIR, PATH, locale."""
-    environment = {key: inherited[key] for key in PASSED_ON if key in inherited}
-    others = inherited.get("NO_PROXY") or inherited.get("no_proxy")
+def build_environment(base: Mapping[str, str], setup: AgentSetup, password: str) -> dict[str, str]:
+    """The whole environment of an agent's server.
+
+    `base` has its HOME, XDG directories, TMPDIR, PATH, locale, and how to reach the network.
+    """
+    others = base.get("NO_PROXY") or base.get("no_proxy")
     without_proxy = f"{LOOPBACK},{others}" if others else LOOPBACK
     return {
-        **environment,
+        **base,
         "NO_PROXY": without_proxy,
         "no_proxy": without_proxy,
-        **base,
         "KILO_SERVER_PASSWORD": password,
         "KILO_CONFIG_CONTENT": json.dumps(build_config(setup)),
         "KILO_DISABLE_MODELS_FETCH": "1",

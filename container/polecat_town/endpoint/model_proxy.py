@@ -17,7 +17,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from polecat_town import metrics
 
 log = logging.getLogger(__name__)
-_FINAL_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 422})
+FINAL_STATUSES = frozenset({400, 401, 402, 403, 404, 405, 422})
+"""Answers of a model's endpoint after which asking the same again can't help."""
+SAME_FAILURE_SECONDS = 1.0
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 600.0
 """How long a model may think before its first word, or between two."""
@@ -86,7 +88,7 @@ class ModelProxy:
             text = (await _read_some(answer)).strip()
             answer.close()
             message = f"the model's endpoint answered {answer.status}: {_sentence(text)}"
-            final = answer.status in _FINAL_STATUSES
+            final = answer.status in FINAL_STATUSES
             return _failed(user, answer.status, message, final=final, retry_after=answer.headers.get("Retry-After"))
         kind = answer.headers.get("Content-Type", "")
         if not kind.startswith(("text/event-stream", "application/json")):
@@ -159,15 +161,19 @@ class FailureBound:
         self._clock = clock
         self._count = 0
         self._first: float | None = None
+        self._last: float | None = None
 
     def answered(self) -> None:
         """All is well again."""
         self._count = 0
-        self._first = None
+        self._first = self._last = None
 
     def failed(self) -> bool:
-        """Counts one failure; True when that was one too many."""
-        self._count += 1
+        """Counts one failure; True when that was one too many. What comes within a second is one and the same."""
+        now = self._clock()
         if self._first is None:
-            self._first = self._clock()
-        return self._count >= self._retries or self._clock() - self._first >= self._seconds
+            self._first = now
+        if self._last is None or now - self._last >= SAME_FAILURE_SECONDS:
+            self._count += 1
+        self._last = now
+        return self._count >= self._retries or now - self._first >= self._seconds

@@ -110,6 +110,10 @@ class LifeState(_Frozen):
     work_commit: str | None = None
     """The commit that the branch began from: the base, or work of an earlier attempt."""
     session_id: str | None = None
+    home_made: bool = False
+    """Whether HOME has been made anew for this polecat; the agent's sessions are in it from then on."""
+    set_up: bool = False
+    """Whether the rig's set-up command has succeeded in the worktree."""
     prompted: bool = False
     """Whether the agent has been given the work; it is asked to go on after that."""
     process: AgentProcess | None = None
@@ -149,6 +153,6 @@ def load_state(path: Path) -> LifeState | None:
         return None
 
 
-def save_state(path: Path, state: LifeState) -> None:
+def save_state(path: Path, state: LifeState, *, durable: bool = True) -> None:
     """Writes the state so that a kill leaves the old or the new one."""
-    write_atomic(path, state.model_dump_json())
+    write_atomic(path, state.model_dump_json(), durable=durable)

@@ -44,10 +44,14 @@ class PodLease:
         *,
         renew_seconds: float,
         fencing_seconds: float,
+        on_fenced: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`on_fenced` is called when the Lease has not been renewed for too long, once each time."""
         self._api = api
         self._namespace = namespace
+        self._on_fenced = on_fenced
+        self._fenced = False
         self._name = protocol.pod_lease_name(pod)
         self._identity = identity
         self._renew_seconds = renew_seconds
@@ -62,17 +66,23 @@ class PodLease:
         """Since the Lease was last renewed; 0 before it was first taken."""
         return 0.0 if self._renewed_at is None else self._clock() - self._renewed_at
 
-    @property
-    def fenced(self) -> bool:
-        """Whether another may have been given this pod's work."""
-        return self.age_seconds > self._fencing_seconds
+    def look(self) -> None:
+        """Calls `on_fenced` if it is time for that. Also right before a renewal: a process that was frozen
+        past the fence must not renew as if nothing had been."""
+        late = self.age_seconds > self._fencing_seconds
+        if late and not self._fenced:
+            log.error("the lease was not renewed for %d s: all agents are stopped", int(self.age_seconds))
+            self._on_fenced()
+        self._fenced = late
 
     async def run(self) -> None:
         """Takes the Lease, waiting for another live holder, and renews it until cancelled."""
         while True:
             began = self._clock()
             try:
+                self.look()
                 if await self._renew():
+                    self.look()
                     # From before the request: the server's clock may have started then.
                     self._renewed_at = began
                     self.held.set()

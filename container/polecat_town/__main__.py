@@ -1,0 +1,53 @@
+"""`python -m polecat_town`: the supervisor of one town pod."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+import uvloop
+from pydantic import ValidationError
+
+from polecat_kube.api import KubeApi
+from polecat_kube.connection import connect
+from polecat_kube.errors import ConfigurationError
+from polecat_town import logs
+from polecat_town.pod.guard import become_subreaper
+from polecat_town.settings import Settings
+from polecat_town.town import TownPodProgram
+
+_CONNECTIONS = 32
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with KubeApi(connect(), connections=_CONNECTIONS, manager="polecat-town") as api:
+        await TownPodProgram(settings, api).run(stop)
+
+
+def main() -> int:
+    """The exit code: 0 after a drain, 2 for wrong settings."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"POLECAT_TOWN_{name}: {problem['msg']}", file=sys.stderr)
+        return 2
+    logs.set_up(settings.log_level, settings.name)
+    become_subreaper()
+    try:
+        uvloop.run(_run(settings))
+    except (ConfigurationError, OSError) as error:
+        logging.getLogger("polecat_town").critical("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

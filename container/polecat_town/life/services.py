@@ -1,0 +1,42 @@
+"""What every life is given: the pod's parts, as one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from polecat_kube.api import KubeApi
+from polecat_town.pod.binary import Binary
+from polecat_town.rigs import Rigs
+from polecat_town.settings import Settings
+
+
+@dataclass
+class PodState:
+    """How the pod stands. Changed by the supervisor only; lives read it."""
+
+    binary: Binary = field(default_factory=lambda: Binary(None, message="the Kilo CLI has not been tried yet"))
+    draining: bool = False
+    drain_hard: bool = False
+
+
+@dataclass(frozen=True)
+class Services:
+    """The pod's parts that a life uses."""
+
+    settings: Settings
+    api: KubeApi
+    rigs: Rigs
+    pod: PodState
+    tools_url: Callable[[], str]
+    """Our MCP endpoint."""
+    model_url: Callable[[], str]
+    """Our model proxy."""
+    name_is_free: Callable[[str, str, str], bool]
+    """(rig, name, uid): whether no other life uses the directory of this name."""
+
+    @property
+    def kilo(self) -> Path:
+        """The program that was found to run; the wished-for path until then."""
+        return self.pod.binary.path or self.settings.kilo_path

@@ -1,0 +1,326 @@
+"""Which polecats this pod has in hand: claims, resumes, ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from polecat_api.conditions import Reason, Type, find_condition
+from polecat_api.polecat import Polecat
+from polecat_api.protocol import FINALIZER
+from polecat_kube.api import KubeApi
+from polecat_kube.errors import ApiError
+from polecat_kube.resources import POLECAT
+from polecat_town import metrics
+from polecat_town.claims import claim
+from polecat_town.endpoint.tokens import AgentIdentity
+from polecat_town.life.actions import ACTIONS
+from polecat_town.life.caller import LifeCaller
+from polecat_town.life.life import Life
+from polecat_town.life.services import Services
+from polecat_town.life.state import End, Identity, LifeState, Step, load_state, save_state
+from polecat_town.lock import HeldElsewhereError, PolecatLock
+
+log = logging.getLogger(__name__)
+Json = dict[str, Any]
+_AGAIN_SECONDS = 2.0
+_POLL_SECONDS = 0.05
+
+
+class Supervisor:
+    """One life for each Polecat of this pod, and never two for one."""
+
+    def __init__(self, services: Services, may_run: asyncio.Event, on_change: Callable[[], None]) -> None:
+        """`may_run` is set while the pod holds its Lease; nothing is claimed or resumed without it.
+
+        `on_change` is called when a slot has been taken or has become free.
+        """
+        self._services = services
+        self._may_run = may_run
+        self._on_change = on_change
+        self._lives: dict[str, Life] = {}
+        self._callers: dict[str, LifeCaller] = {}
+        self._locks: dict[str, PolecatLock] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._known: dict[str, Polecat] = {}
+        """Polecats of this pod as last seen, by UID."""
+        self._freed = asyncio.Event()
+        self._slots: int | None = None
+
+    # -- what others ask -------------------------------------------------------------------------------------
+
+    @property
+    def lives(self) -> Iterable[Life]:
+        """All lives of now."""
+        return list(self._lives.values())
+
+    @property
+    def slots_used(self) -> int:
+        """Polecats that this pod has in hand."""
+        return len(self._tasks)
+
+    def set_slots(self, slots: int | None) -> None:
+        """How many polecats the Town allows; None while it is not known."""
+        self._slots = slots
+        self._freed.set()
+
+    def is_current(self, identity: AgentIdentity) -> bool:
+        """Whether a token's polecat runs here now."""
+        life = self._lives.get(identity.polecat_uid)
+        return (
+            life is not None
+            and life.state.end is None
+            and (life.identity.bead_uid, life.identity.attempt) == (identity.bead_uid, identity.attempt)
+        )
+
+    def find(self, identity: AgentIdentity) -> LifeCaller | None:
+        """The life that a token speaks for."""
+        return self._callers.get(identity.polecat_uid)
+
+    def name_is_free(self, rig: str, name: str, uid: str) -> bool:
+        """Whether no other polecat of this pod has the directory of a name."""
+        return not any(
+            (life.identity.rig, life.identity.name) == (rig, name) and life.identity.uid != uid
+            for life in self._lives.values()
+        )
+
+    # -- what the watch shows --------------------------------------------------------------------------------
+
+    def observe(self, old: Json | None, new: Json | None) -> None:
+        """Takes in a change of a Polecat of this pod."""
+        if old is not None and (new is None or new["metadata"]["uid"] != old["metadata"]["uid"]):
+            self._vanished(old["metadata"]["uid"])
+        if new is None:
+            return
+        try:
+            polecat = Polecat.model_validate(new)
+        except ValidationError as error:
+            log.error("polecat %s can't be read: %s", new["metadata"]["name"], error.errors()[0]["msg"])
+            polecat = _without_status(new)
+        uid = polecat.metadata.uid
+        self._known[uid] = polecat
+        if (life := self._lives.get(uid)) is not None:
+            life.observe(polecat)
+        elif uid not in self._tasks:
+            self._tasks[uid] = asyncio.create_task(self._guard(uid), name=polecat.metadata.name)
+
+    def _vanished(self, uid: str) -> None:
+        self._known.pop(uid, None)
+        if (life := self._lives.get(uid)) is not None:
+            life.observe(None)
+        self._freed.set()
+
+    def adopt_orphans(self) -> None:
+        """State of polecats that do not exist any more: their work is saved and their directories removed.
+
+        Only when the first list of Polecats has been read.
+        """
+        for path in sorted((self._services.settings.data_dir / "state").glob("*.json")):
+            state = load_state(path)
+            if state is None:
+                log.error("the state file %s can't be read and is set aside", path)
+                path.replace(path.with_suffix(".unreadable"))
+                continue
+            uid = state.identity.uid
+            if uid not in self._known and uid not in self._tasks:
+                log.info("saving what is left of a polecat that is gone", extra=state.identity.log_fields)
+                self._tasks[uid] = asyncio.create_task(self._guard(uid, state), name=state.identity.object_name)
+
+    # -- one polecat from claim to end -----------------------------------------------------------------------
+
+    async def _guard(self, uid: str, orphan: LifeState | None = None) -> None:
+        """Runs one polecat, and lets go of everything when that is over, however it ended."""
+        lock = PolecatLock(self._services.settings.lock_file(uid))
+        finished = False
+        try:
+            await self._may_run.wait()
+            await self._take_lock(lock, uid, orphan)
+            finished = await (self._run_orphan(orphan) if orphan else self._run(uid))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("life of %s failed", uid)
+        finally:
+            self._lives.pop(uid, None)
+            self._callers.pop(uid, None)
+            self._tasks.pop(uid, None)
+            lock.release(remove=finished)
+            metrics.POLECATS.set(len(self._lives))
+            self._freed.set()
+            self._on_change()
+
+    async def _take_lock(self, lock: PolecatLock, uid: str, orphan: LifeState | None) -> None:
+        while orphan or uid in self._known:
+            try:
+                lock.acquire()
+                return
+            except HeldElsewhereError as error:
+                metrics.REFUSED_CLAIMS.labels("locked").inc()
+                log.warning("not claimed: %s", error)
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _run(self, uid: str) -> bool:
+        """True if nothing is left of the polecat."""
+        polecat = self._known.get(uid)
+        if polecat is None:
+            return True
+        settings = self._services.settings
+        given = polecat.status.claim
+        if given is None:
+            polecat = await self._claim(uid)
+            if polecat is None:
+                return uid not in self._known
+            given = polecat.status.claim
+        if given is None or given.pod != settings.pod_name:
+            log.error("polecat %s carries our label but is claimed by another pod", polecat.metadata.name)
+            return False
+        path = settings.state_file(uid)
+        state = load_state(path)
+        if state is None:
+            state = _first_state(polecat)
+            save_state(path, state)
+        return await self._live(polecat, state.resumed(), foreign=given.pod_uid != settings.pod_uid)
+
+    async def _claim(self, uid: str) -> Polecat | None:
+        """The claimed polecat; None if it is not to be had any more."""
+        settings = self._services.settings
+        while True:
+            self._freed.clear()
+            polecat = self._known.get(uid)
+            if polecat is None or self._services.pod.draining:
+                return None
+            if polecat.metadata.deletion_timestamp is not None:
+                await _let_go(self._services.api, polecat)
+                return None
+            spec = polecat.spec
+            if self.name_is_free(spec.rig_ref.name, spec.name, uid) and self._has_slot():
+                break
+            metrics.REFUSED_CLAIMS.labels("full").inc()
+            try:
+                async with asyncio.timeout(_AGAIN_SECONDS):
+                    await self._freed.wait()
+            except TimeoutError:
+                continue
+        claimed = await claim(self._services.api, polecat, settings.pod_name, settings.pod_uid)
+        if claimed is None:
+            metrics.REFUSED_CLAIMS.labels("taken").inc()
+            return None
+        metrics.CLAIMS.inc()
+        return claimed
+
+    def _has_slot(self) -> bool:
+        return self._slots is None or len(self._lives) < self._slots
+
+    async def _live(self, polecat: Polecat, state: LifeState, *, foreign: bool, gone: bool = False) -> bool:
+        uid = state.identity.uid
+        life = Life(self._services, polecat, state, ACTIONS, foreign=foreign)
+        self._lives[uid] = life
+        self._callers[uid] = LifeCaller(life)
+        metrics.POLECATS.set(len(self._lives))
+        self._on_change()
+        if gone:
+            life.observe(None)
+        elif (latest := self._known.get(uid)) is not None and latest.metadata.deletion_timestamp is not None:
+            life.observe(latest)
+        await life.run()
+        return True
+
+    async def _run_orphan(self, state: LifeState) -> bool:
+        return await self._live(_stand_in(state), state.resumed(), foreign=True, gone=True)
+
+    # -- end of the pod --------------------------------------------------------------------------------------
+
+    async def settled(self) -> None:
+        """Comes back when every life has made its work safe and said so."""
+        while any(not _is_safe(life) for life in self._lives.values()):  # noqa: ASYNC110 - many of them
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def empty(self) -> None:
+        """Comes back when no life is left."""
+        while self._lives:
+            self._freed.clear()
+            await self._freed.wait()
+
+    async def stop(self) -> None:
+        """Lets go of all lives as they are; the next start goes on with them."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _is_safe(life: Life) -> bool:
+    return life.state.reported or life.state.step is Step.REMOVED
+
+
+def _first_state(polecat: Polecat) -> LifeState:
+    """The state of a polecat that has been claimed, and of which nothing else is known."""
+    claimed = polecat.status.claim
+    state = LifeState(identity=Identity.of(polecat), claim_time=claimed.time if claimed else datetime.now(UTC))
+    finished = find_condition(polecat.status.conditions, Type.FINISHED)
+    if finished is None or finished.status != "True":
+        return state
+    try:
+        reason = Reason(finished.reason)
+    except ValueError:
+        reason = Reason.INTERRUPTED
+    # It has ended, and only its memory was lost with the volume: it must not begin again.
+    return state.but(end=End(reason=reason, message=finished.message), settled=True, reported=True)
+
+
+def _without_status(item: Json) -> Polecat:
+    """A Polecat whose status somebody has made unreadable; the next report replaces it."""
+    claimed = (item.get("status") or {}).get("claim")
+    return Polecat.model_validate({**item, "status": {"claim": claimed} if claimed else {}})
+
+
+def _stand_in(state: LifeState) -> Polecat:
+    """What the Polecat of a state has been like, as far as saving its work needs it."""
+    identity = state.identity
+    return Polecat.model_validate(
+        {
+            "metadata": {"name": identity.object_name, "namespace": identity.namespace, "uid": identity.uid},
+            "spec": {
+                "name": identity.name,
+                "rigRef": {"name": identity.rig},
+                "townRef": {"name": "gone"},
+                "beadRef": {"name": identity.bead, "uid": identity.bead_uid},
+                "attempt": identity.attempt,
+                "pod": "gone",
+                "branch": identity.branch,
+                "baseBranch": identity.base_branch,
+                "title": identity.bead,
+                "model": "gone",
+                "limits": {},
+                "tokenSecretRef": {"name": "gone"},
+            },
+        }
+    )
+
+
+async def _let_go(api: KubeApi, polecat: Polecat) -> None:
+    """Takes the finalizer off a Polecat that was deleted before anybody claimed it."""
+    metadata = polecat.metadata
+    if FINALIZER not in metadata.finalizers:
+        return
+    path = f"/metadata/finalizers/{metadata.finalizers.index(FINALIZER)}"
+    try:
+        await api.patch_json(
+            POLECAT,
+            metadata.namespace,
+            metadata.name,
+            [
+                {"op": "test", "path": "/metadata/uid", "value": metadata.uid},
+                {"op": "test", "path": "/status", "value": None},
+                {"op": "test", "path": path, "value": FINALIZER},
+                {"op": "remove", "path": path},
+            ],
+        )
+    except ApiError as error:
+        # The next change or resync brings it here again.
+        log.warning("finalizer of %s not removed: %s", metadata.name, error)
