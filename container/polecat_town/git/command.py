@@ -90,7 +90,7 @@ async def run_git(
             env={**supervisor_environment(git_dir), **access.env},
             pass_fds=access.descriptors,
             cwd="/",
-            process_group=0,
+            start_new_session=True,  # uvloop knows no process_group
         )  # fmt: skip
     except OSError as error:
         raise StoreError(f"git can't be started: {error.strerror}") from error
