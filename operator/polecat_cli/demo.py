@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from polecat_cli.table import follow
 from polecat_cli.views import BeadView, read_bead
 from polecat_cli.watching import Watch
 from polecat_local.demo.repository import read_branch
-from polecat_local.demo.stage import RealModel, Stage, make_data_dir
+from polecat_local.demo.stage import Keep, RealModel, Stage, clear, make_data_dir
 from polecat_local.progress import Progress
 
 FAILED = 1
@@ -91,29 +90,34 @@ async def _host(data_dir: Path, real: RealModel | None, stop: Stop, report_to: i
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     stage: Stage | None = None
-    code: int | None = None
+    keep = Keep.NOTHING
+    code = FAILED
     try:
         stage = await Stage.prepare(data_dir, real, Progress(), say)
+        keep = Keep.LOGS
         await stage.start()
-        played = await _play(stage, console)
-        if report_to is None:
-            return played
-        say(_kept(stage))
-        report(report_to, played, stage.cluster.data.logs / "demo.log")
-        code = played
-        # Until somebody ends it by a signal, as `polecat down` does.
-        await asyncio.Event().wait()
+        code = await _play(stage, console)
+        if report_to is not None:
+            keep = Keep.ALL
+            say(_kept(stage))
+            report(report_to, code, stage.logs / "demo.log")
+            # Until somebody ends it by a signal, as `polecat down` does.
+            await asyncio.Event().wait()
+        if code == 0:
+            keep = Keep.NOTHING
     except asyncio.CancelledError:
-        if code is None or not stop.asked:
+        if keep is not Keep.ALL:
+            keep = Keep.NOTHING
+            say("ending …")
             raise
     finally:
-        if stop.asked and code is None:
-            say("ending …")
+        if keep is Keep.LOGS and stage is not None:
+            say(f"The logs are in {stage.logs}")
         if stage is not None:
-            await stage.stop(stop.hurry, keep=code is not None)
+            await stage.stop(stop.hurry, keep)
         else:
-            await asyncio.to_thread(shutil.rmtree, data_dir, ignore_errors=True)
-    return FAILED if code is None else code
+            await asyncio.to_thread(clear, data_dir, keep)
+    return code
 
 
 async def _play(stage: Stage, console: Console) -> int:

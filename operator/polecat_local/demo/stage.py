@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ SCRIPTED_SECONDS = 600.0
 RIG_SECONDS = 60.0
 POLL_SECONDS = 0.1
 _OWN = "demo"
+_LOGS = "logs"
 _KEY_SECRET = "pennybook-model"  # noqa: S105 - a name, no secret
 
 
@@ -53,8 +55,17 @@ class RealModel:
         return f"RealModel({self.endpoint!r}, {self.name!r})"
 
 
+class Keep(Enum):
+    """What is left of a data directory at the end."""
+
+    NOTHING = "nothing"
+    LOGS = "logs"
+    """The logs and the sample repository: something went wrong, and somebody will ask why."""
+    ALL = "all"
+
+
 class Stage:
-    """`start`, use, `stop`. `stop` may be called at any moment, and removes the data directory unless kept."""
+    """`start`, use, `stop`. `stop` may be called at any moment."""
 
     def __init__(self, data_dir: Path, cluster: LocalCluster, real_model: RealModel | None) -> None:
         self.data_dir = data_dir
@@ -94,6 +105,11 @@ class Stage:
         """The town's journals: `<bead UID>/<attempt>.jsonl`."""
         return self.cluster.data.town / "streams"
 
+    @property
+    def logs(self) -> Path:
+        """Directory of the logs of all processes."""
+        return self.data_dir / _LOGS
+
     async def start(self) -> None:
         """Everything up to a rig that is ready for beads. Raises LocalError; call `stop` in any case."""
         make_private(self.data_dir / _OWN, "demo")
@@ -106,14 +122,13 @@ class Stage:
             await self._apply_rig(api)
             await self._wait_for_rig(api)
 
-    async def stop(self, hurry: asyncio.Event | None, *, keep: bool) -> None:
-        """Ends all processes; the data directory goes too, unless it is to be kept."""
+    async def stop(self, hurry: asyncio.Event | None, keep: Keep) -> None:
+        """Ends all processes, then removes of the data directory what is not to be kept."""
         try:
             await self.cluster.stop(hurry)
         finally:
             await self._scripted.stop()
-            if not keep:
-                await asyncio.to_thread(shutil.rmtree, self.data_dir, ignore_errors=True)
+            await asyncio.to_thread(clear, self.data_dir, keep)
 
     @property
     def deadline_seconds(self) -> float | None:
@@ -160,6 +175,18 @@ class Stage:
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise NotReadyError(f"rig {RIG_NAME} is not ready after {RIG_SECONDS:g} s: {said}") from None
+
+
+def clear(data_dir: Path, keep: Keep) -> None:
+    """Removes a data directory, or what is not to be kept of it; what can't be removed stays."""
+    if keep is Keep.NOTHING:
+        shutil.rmtree(data_dir, ignore_errors=True)
+    elif keep is Keep.LOGS:
+        for path in data_dir.iterdir():
+            if path.is_dir() and path.name not in (_LOGS, _OWN):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def make_data_dir(wanted: Path | None) -> Path:
