@@ -37,6 +37,7 @@ MODEL = "scripted"
 """Name of the model; any other name is accepted too."""
 _KEPT = 10_000
 _REQUEST_MAX_BYTES = 256 << 20
+_CUT_AFTER_SECONDS = 0.2
 _BYTES_PER_TOKEN = 4
 """What English text comes to; the usage that is told need only be plausible."""
 
@@ -227,8 +228,10 @@ async def _stream(request: web.Request, answer: Answer, pace_seconds: float, *, 
     async for chunk in answer.chunks(pace_seconds):
         await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
         if cut:
+            # what came must have been read: clients tell an answer that broke off from one that never began
+            await asyncio.sleep(_CUT_AFTER_SECONDS)
             if request.transport is not None:
-                request.transport.abort()
+                request.transport.close()
             return response
     await response.write(b"data: [DONE]\n\n")
     await response.write_eof()

@@ -68,14 +68,14 @@ def run(command, directory, timeout, aborted, on_output):
             if aborted.is_set():
                 ended = "User aborted the command"
             elif time.monotonic() > end:
-                ended = "bash tool terminated command after exceeding timeout %d ms" % (timeout * 1000)
+                ended = f"bash tool terminated command after exceeding timeout {int(timeout * 1000)} ms"
             if ended:
                 _end(process)
                 break
     process.stdout.close()
     text = output.decode("utf-8", "replace")
     if ended:
-        return text + "\n\n<shell_metadata>\n%s\n</shell_metadata>" % ended, None
+        return f"{text}\n\n<shell_metadata>\n{ended}\n</shell_metadata>", None
     return text or "(no output)", process.returncode
 
 

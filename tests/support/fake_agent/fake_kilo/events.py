@@ -16,7 +16,7 @@ _start = int(time.time() * 1000)
 
 def new_id(prefix):
     """`evt_…`, `ses_…`, `msg_…`: unique, later ones sort after earlier ones, also after a restart."""
-    return "%s_%012x%06x" % (prefix, _start, next(_counter))
+    return f"{prefix}_{_start:012x}{next(_counter):06x}"
 
 
 def now():

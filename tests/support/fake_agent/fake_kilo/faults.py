@@ -7,16 +7,16 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
-FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "faults.json")
+FILE = Path(__file__).resolve().parent.parent / "faults.json"
 GARBAGE = b"\x00\xff\xfe{]} \x1b[31mpanic\x1b[0m: \xc3\n"
 
 
 def read():
     """The faults that are switched on; none without the file. For the keys see `support.fake_agent.Faults`."""
     try:
-        with open(FILE) as file:
-            return json.load(file)
+        return json.loads(FILE.read_text())
     except FileNotFoundError:
         return {}
 
@@ -56,7 +56,7 @@ def on_request(name, args):
         block = bytearray(size)
         block[::4096] = b"x" * len(block[::4096])
         state["memory"].append(block)
-        return "allocated %d MiB" % args["mebibytes"]
+        return f"allocated {size >> 20} MiB"
     if name == "fake_exit":
         os._exit(int(args.get("code", 1)))
     if name == "fake_kill":

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import threading
+from pathlib import Path
 
 from . import VERSION, faults, wire
 from .events import Bus
@@ -28,10 +29,11 @@ def main():
         return
     if not argv or argv[0] != "serve":
         sys.exit("usage: kilo serve [--port P] [--hostname H] | kilo --version")
-    options = dict(zip(argv[1::2], argv[2::2]))
+    options = {argv[i]: argv[i + 1] for i in range(1, len(argv) - 1, 2)}
     host = options.get("--hostname", "127.0.0.1")
     listener = socket.create_server((host, int(options.get("--port", 0))), backlog=128)
-    print("kilo server listening on http://%s:%d" % listener.getsockname()[:2], flush=True)
+    host, port = listener.getsockname()[:2]
+    print(f"kilo server listening on http://{host}:{port}", flush=True)
     wire.serve(listener, Server(os.environ).handle)
 
 
@@ -54,7 +56,7 @@ class Server:
             wire.answer(connection, 401, extra=['www-authenticate: Basic realm="Secure Area"'])
             return True
         parts = request.path.strip("/").split("/")
-        directory = request.query.get("directory") or os.getcwd()
+        directory = request.query.get("directory") or str(Path.cwd())
         if request.method == "GET" and request.path in ("/event", "/global/event"):
             wire.begin_events(connection)
             self._bus.stream(directory if request.path == "/event" else None, connection.sendall)

@@ -53,7 +53,7 @@ class McpServer:
             {
                 "type": "function",
                 "function": {
-                    "name": "%s_%s" % (self.name, tool["name"]),
+                    "name": self.name + "_" + tool["name"],
                     "description": tool.get("description", ""),
                     "parameters": tool["inputSchema"],
                 },
@@ -78,7 +78,7 @@ class McpServer:
                 if message.get("id") == number:
                     if "error" in message:
                         code, text = message["error"].get("code"), message["error"].get("message")
-                        raise McpError("MCP error %s: %s" % (code, text))
+                        raise McpError(f"MCP error {code}: {text}")
                     return message["result"]
         except (wire.WireError, ValueError) as error:
             raise _told(error) from error
@@ -95,7 +95,7 @@ class McpServer:
         if "mcp-session-id" in reply.headers:
             self._headers["Mcp-Session-Id"] = reply.headers["mcp-session-id"]
         if reply.status >= 400:
-            raise McpError("HTTP %d %s" % (reply.status, reply.text()[:300]))
+            raise McpError(f"HTTP {reply.status} {reply.text()[:300]}")
         return reply
 
 

@@ -67,7 +67,7 @@ def _refused(reply, url):
     try:
         message = json.loads(text)["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        message = text[:200] or "HTTP %d" % reply.status
+        message = text[:200] or f"HTTP {reply.status}"
     retryable = reply.status == 429 or reply.status >= 500
     data = {"message": message, "statusCode": reply.status, "isRetryable": retryable}
     data.update(responseHeaders=reply.headers, responseBody=text, metadata={"url": url})
@@ -86,7 +86,7 @@ def _read(reply, on_text):
             chunk = json.loads(payload)
         except ValueError as error:
             shown = payload.decode("utf-8", "replace")
-            message = "JSON parsing failed: Text: %s.\nError message: %s" % (shown, error)
+            message = f"JSON parsing failed: Text: {shown}.\nError message: {error}"
             raise ModelError("UnknownError", {"message": message}) from error
         usage = chunk.get("usage") or usage
         for choice in chunk.get("choices") or ():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from pathlib import Path
 
 from . import VERSION
 from .events import new_id, now
@@ -13,8 +14,9 @@ INTERRUPTED = "[Tool execution was interrupted]"
 
 
 def _folder():
-    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.environ.get("HOME", "."), ".local", "share")
-    return os.path.join(home, "kilo", "sessions")
+    data = os.environ.get("XDG_DATA_HOME")
+    home = Path(data) if data else Path(os.environ.get("HOME", "."), ".local", "share")
+    return home / "kilo" / "sessions"
 
 
 class Session:
@@ -43,12 +45,12 @@ class Session:
 
     def save(self):
         """Writes the session's file; a reader sees the old or the new state, never half of one."""
-        path = os.path.join(_folder(), self.id + ".json")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        folder = _folder()
+        folder.mkdir(parents=True, exist_ok=True)
         self.info["time"]["updated"] = now()
-        with open(path + ".new", "w") as file:
-            json.dump({"info": self.info, "messages": self.messages}, file)
-        os.replace(path + ".new", path)
+        draft = folder / (self.id + ".new")
+        draft.write_text(json.dumps({"info": self.info, "messages": self.messages}))
+        draft.replace(folder / (self.id + ".json"))
 
     def spend(self, cost, tokens):
         """Adds a step to the totals of the session."""
@@ -82,8 +84,7 @@ class Sessions:
         with self._lock:
             if session_id not in self._sessions:
                 try:
-                    with open(os.path.join(_folder(), os.path.basename(session_id) + ".json")) as file:
-                        saved = json.load(file)
+                    saved = json.loads((_folder() / (Path(session_id).name + ".json")).read_text())
                 except (OSError, ValueError):
                     return None
                 self._sessions[session_id] = Session(saved["info"], _settled(saved["messages"]))

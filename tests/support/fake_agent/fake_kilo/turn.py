@@ -105,7 +105,8 @@ class Turn:
             self.session.save()
         cost = self.model.price(tokens)
         self.session.spend(cost, tokens)
-        self._part(message, {"id": new_id("prt"), "type": "step-finish", "reason": finish, "cost": cost, "tokens": tokens})
+        spent = {"reason": finish, "cost": cost, "tokens": tokens}
+        self._part(message, {"id": new_id("prt"), "type": "step-finish", **spent})
         message.update(cost=cost, tokens=tokens, finish=finish)
         message["time"]["completed"] = now()
         self._message(message)
@@ -118,7 +119,8 @@ class Turn:
             message = {"id": new_id("msg"), "role": "user", "time": {"created": now()}, "sessionID": self.session.id}
             self._message(message)
             self._part(message, {"id": new_id("prt"), "type": "text", "text": prompt})
-            details = "\n\n<environment_details>\nWorking directory: %s\n</environment_details>" % self.session.directory
+            where = f"Working directory: {self.session.directory}"
+            details = f"\n\n<environment_details>\n{where}\n</environment_details>"
             content = [{"type": "text", "text": prompt}, {"type": "text", "text": details}]
             self.session.messages.append({"role": "user", "content": content})
         del self.session.pending[:]
@@ -260,9 +262,7 @@ class _Text:
         if not part["text"]:
             turn._part(self._message, part)
         part["text"] += piece
-        turn._emit(
-            "message.part.delta", messageID=self._message["id"], partID=part["id"], field="text", delta=piece
-        )
+        turn._emit("message.part.delta", messageID=self._message["id"], partID=part["id"], field="text", delta=piece)
 
     def end(self):
         """Tells the whole text, if there is any."""

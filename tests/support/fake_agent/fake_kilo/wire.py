@@ -76,7 +76,7 @@ REASONS = {200: "OK", 204: "No Content", 400: "Bad Request", 401: "Unauthorized"
 def answer(connection, status, value=None, extra=()):
     """A whole answer; `value` as JSON, or an empty body for None."""
     body = b"" if value is None else json.dumps(value, separators=(",", ":")).encode()
-    lines = ["HTTP/1.1 %d %s" % (status, REASONS[status]), "Content-Length: %d" % len(body), *extra]
+    lines = [f"HTTP/1.1 {status} {REASONS[status]}", f"Content-Length: {len(body)}", *extra]
     if body:
         lines.append("Content-Type: application/json")
     connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
@@ -125,7 +125,7 @@ class Reply:
                     if not block:
                         return
                     yield block
-        except socket.timeout as error:
+        except TimeoutError as error:
             raise WireError(TIMED_OUT, began=True) from error
         except (OSError, ValueError) as error:
             raise WireError(RESET, began=True) from error
@@ -164,9 +164,9 @@ def post(url, value, headers, timeout=None, opened=None):
         raise WireError("the fake agent speaks plain http only, not " + parts.scheme)
     body = json.dumps(value).encode()
     target = parts.path + ("?" + parts.query if parts.query else "")
-    lines = ["POST %s HTTP/1.1" % target, "Host: " + parts.netloc, "Connection: close"]
-    lines += ["Content-Type: application/json", "Content-Length: %d" % len(body), "User-Agent: kilo/fake"]
-    lines += ["%s: %s" % item for item in headers.items()]
+    lines = [f"POST {target} HTTP/1.1", "Host: " + parts.netloc, "Connection: close"]
+    lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "User-Agent: kilo/fake"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     try:
         connection = socket.create_connection((parts.hostname, parts.port or 80), timeout)
     except OSError as error:
@@ -180,7 +180,7 @@ def post(url, value, headers, timeout=None, opened=None):
         if len(status) < 2:
             raise WireError(RESET)
         return Reply(connection, reader, int(status[1]), read_headers(reader))
-    except socket.timeout as error:
+    except TimeoutError as error:
         connection.close()
         raise WireError(TIMED_OUT) from error
     except OSError as error:
