@@ -44,7 +44,7 @@ async def settle_leftovers(workspace: Workspace) -> str | None:
 
 async def _mended_head(workspace: Workspace) -> str:
     """Puts the worktree right; gives its HEAD. Raises WorkspaceError when it can't be used any more."""
-    done = await workspace.script(scripts.MEND)
+    done = await workspace.script(scripts.MEND, workspace.branch)
     if not done.ok:
         raise WorkspaceError(done.output.strip() or f"{workspace.directory} is only half made")
     head = await workspace.head()

@@ -37,6 +37,7 @@ in_repo config user.email "$email"
 in_repo config push.default nothing
 in_repo update-ref "refs/remotes/origin/$base_branch" "$base"
 in_repo worktree add --quiet --no-track -B "$branch" "$tree" "$start"
+: > "$repo/created"
 """
 )
 """Base branch, base commit, branch, start commit, committer's name and address."""
@@ -44,19 +45,41 @@ in_repo worktree add --quiet --no-track -B "$branch" "$tree" "$start"
 MEND = (
     _COMMON
     + """
-[ -d "$repo/worktrees/worktree" ] || { echo "$repo has no worktree" >&2; exit 1; }
-[ -d "$tree" ] || { echo "$tree is gone" >&2; exit 1; }
+branch=$1
+[ -d "$repo/objects" ] || { echo "$repo is only half made" >&2; exit 1; }
 find "$repo" -name '*.lock' -type f -exec rm -f {} +
 rm -f "$repo/worktrees/worktree/locked"
 mkdir -p "$repo/objects/info" && printf '%s\\n' "$objects" > "$repo/objects/info/alternates"
-if [ -L "$tree/.git" ] || [ ! -f "$tree/.git" ]; then
+admin=$repo/worktrees/worktree
+if [ ! -d "$admin" ]; then
+  # Git forgot the worktree: registered anew, with the files that are there
+  rm -rf "$tree.old"
+  [ ! -d "$tree" ] || mv "$tree" "$tree.old"
+  rm -rf "$tree"
+  if [ -d "$tree.old" ]; then
+    in_repo worktree add --quiet --no-checkout --force "$tree" "$branch" || exit 1
+    rm -rf "$tree.old/.git"
+    mv "$tree/.git" "$tree.old/.git" && rmdir "$tree" && mv "$tree.old" "$tree" && in_tree reset --quiet || exit 1
+  else
+    in_repo worktree add --quiet --force "$tree" "$branch" || exit 1
+  fi
+elif [ ! -d "$tree" ] || [ -L "$tree" ]; then
+  rm -rf "$tree"
+  mkdir "$tree" && printf 'gitdir: %s\\n' "$admin" > "$tree/.git" && in_tree reset --quiet --hard || exit 1
+elif [ -L "$tree/.git" ] || [ ! -f "$tree/.git" ]; then
   rm -rf "$tree/.git"
-  printf 'gitdir: %s\\n' "$repo/worktrees/worktree" > "$tree/.git"
+  printf 'gitdir: %s\\n' "$admin" > "$tree/.git"
 fi
-linked
+linked || exit 1
+if [ ! -f "$repo/created" ]; then
+  # killed while the files were being written: what is missing is no change of the agent's, who never ran
+  in_tree reset --quiet --hard && : > "$repo/created"
+fi
 """
 )
-"""Puts right what a kill or an agent may have left: lock files, the link, the loan of objects."""
+"""Puts right what a kill or an agent may have left: lock files, the link, the loan of objects, the worktree.
+
+Gets the branch."""
 
 STATE = (
     _COMMON

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from polecat_api.branches import build_branch
 from polecat_town.domain.domain import Completed, fresh_home
 from polecat_town.git.store import Remote, Store
@@ -69,7 +70,7 @@ class Project:
     def refs(self) -> dict[str, str]:
         """What the remote has."""
         lines = git(self.remote, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-        return {ref: commit for ref, commit in (line.split() for line in lines)}
+        return dict(line.split(" ", 1) for line in lines)
 
     def hook(self, name: str, script: str) -> None:
         """Installs a hook at the remote."""

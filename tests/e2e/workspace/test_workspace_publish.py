@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+
 from polecat_api.branches import saved_ref, work_ref
 from polecat_api.conditions import Reason
 from polecat_town.errors import RepositoryError
