@@ -231,6 +231,9 @@ class LocalCluster:
         env = {
             "POLECAT_OPERATOR_NAMESPACE": install.SYSTEM_NAMESPACE,
             "POLECAT_OPERATOR_TOWN_WORKLOADS": "external",
+            # The same in each life: only one runs on this directory, and the last one is known to be dead,
+            # so that nobody need wait for its Lease to run out.
+            "POLECAT_OPERATOR_IDENTITY": f"up_{self.data.pod_uid()}",
             **self.settings.operator_env,
         }
         return await self._launch("operator", "polecat_operator", env)
