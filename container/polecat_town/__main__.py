@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 
-import uvloop
 from pydantic import ValidationError
 
 from polecat_kube.api import KubeApi
@@ -16,12 +16,17 @@ from polecat_kube.errors import ConfigurationError
 from polecat_town import logs
 from polecat_town.pod.guard import become_subreaper
 from polecat_town.settings import Settings
-from polecat_town.town import TownPodProgram
+from polecat_town.town import PartEndedError, TownPodProgram
 
 _CONNECTIONS = 32
 
 
 async def _run(settings: Settings) -> None:
+    if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
+        # From 3.12 on it is the default; before, a thread would wait for each process.
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(asyncio.get_running_loop())
+        asyncio.set_child_watcher(watcher)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,8 +47,8 @@ def main() -> int:
     logs.set_up(settings.log_level, settings.name)
     become_subreaper()
     try:
-        uvloop.run(_run(settings))
-    except (ConfigurationError, OSError) as error:
+        asyncio.run(_run(settings))
+    except (ConfigurationError, PartEndedError, OSError) as error:
         logging.getLogger("polecat_town").critical("%s", error)
         return 1
     return 0

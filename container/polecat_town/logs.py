@@ -51,5 +51,5 @@ def set_up(level: str, town: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("uvicorn.access", "mcp", "aiohttp.access", "httpx"):
+    for chatty in ("uvicorn", "mcp", "aiohttp.access", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -21,7 +21,7 @@ class Kind(StrEnum):
     """Kinds of events; the fields of `data` in the comment."""
 
     # of the supervisor
-    CLAIMED = "claimed"  # polecat, branch
+    CLAIMED = "claimed"  # polecat, branch, attempt
     WORKTREE = "worktree"  # path, baseCommit, startCommit
     PROCESS = "process"  # pid
     SESSION = "session"  # sessionID, resumed

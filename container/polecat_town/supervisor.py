@@ -183,7 +183,7 @@ class Supervisor:
         state = load_state(path)
         if state is None:
             state = _first_state(polecat)
-            save_state(path, state)
+            save_state(path, state, durable=False)
         return await self._live(polecat, state.resumed(), foreign=given.pod_uid != settings.pod_uid)
 
     async def _claim(self, uid: str) -> Polecat | None:

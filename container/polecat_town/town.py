@@ -45,6 +45,10 @@ _LEAVE_SECONDS = 5.0
 """How long, after all work is safe, the pod waits for its Polecats to be deleted."""
 
 
+class PartEndedError(Exception):
+    """A part of the supervisor has ended by itself; a new start is the way to mend that."""
+
+
 class TownPodProgram:
     """Everything that one supervisor does."""
 
@@ -122,8 +126,10 @@ class TownPodProgram:
                 watch_memory(lambda: self._supervisor.lives, self._limit, settings.memory_check_seconds), "memory"
             )
             self._start(self._prune(), "retention")
-            await self._until(stop)
+            ended = await self._until(stop)
             await self._drain()
+            if ended:
+                raise PartEndedError(f"ended by itself: {', '.join(ended)}")
         finally:
             await self._supervisor.stop()
             await self._probes.stop()
@@ -134,14 +140,16 @@ class TownPodProgram:
             await listener.stop()
             await self._lease.release()
 
-    async def _until(self, stop: asyncio.Event) -> None:
-        """Until stopped, or a part has ended by itself, which only a defect can cause."""
+    async def _until(self, stop: asyncio.Event) -> list[str]:
+        """Until stopped, or a part has ended by itself, which only a defect can cause; gives the names of those."""
         stopped = asyncio.create_task(stop.wait())
         watched = [task for task in self._tasks if task.get_name() != "adoption"]
         done, _ = await asyncio.wait([stopped, *watched], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        for task in done - {stopped}:
+        ended = [task for task in watched if task in done]
+        for task in ended:
             log.critical("the part %s ended", task.get_name(), exc_info=task.exception())
+        return [task.get_name() for task in ended]
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

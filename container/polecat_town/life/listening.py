@@ -80,6 +80,9 @@ class AgentListener:
 
     async def _hear(self, event: AgentEvent) -> None:
         life = self._life
+        if life.state.end is not None and not isinstance(event, Text | ToolCall | StepFinished):
+            # What goes wrong with an agent whose work is over is of no interest, and its model is refused.
+            return
         match event:
             case Progress() | Busy():
                 life.progressed()
@@ -140,6 +143,9 @@ class AgentListener:
             outputTokens=event.output_tokens,
             costMicroUSD=event.cost_micro_usd,
         )
+        if life.state.end is not None:
+            # It has heard that the work is over: its turn needs no other end.
+            life.turn_over.set()
         life.progressed()
 
     def _failed(self, event: Failed) -> None:

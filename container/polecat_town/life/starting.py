@@ -51,6 +51,11 @@ class SetupFailedError(TownError):
 async def fetch(life: Life) -> None:
     """Brings the base branch and earlier work into the store, and checks that the bead wants this polecat."""
     identity = life.identity
+    if not life.state.announced:
+        life.journal.append(
+            Kind.CLAIMED, polecat=identity.object_name, branch=identity.branch, attempt=identity.attempt
+        )
+        life.update(durable=False, announced=True)
     store = await life.services.rigs.store(identity.rig)
     fetched, _ = await asyncio.gather(store.fetch(identity.base_branch, identity.bead_uid), read_bead(life))
     life.update(step=Step.FETCHED, base_commit=fetched.base_commit, work_commit=_start_of(life, fetched))

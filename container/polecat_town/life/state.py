@@ -106,6 +106,8 @@ class LifeState(_Frozen):
     claim_time: Time
     """When this pod claimed it; `limits.runSeconds` counts from here."""
     step: Step = Step.CLAIMED
+    announced: bool = False
+    """Whether the journal says that it was claimed."""
     base_commit: str | None = None
     work_commit: str | None = None
     """The commit that the branch began from: the base, or work of an earlier attempt."""
