@@ -7,6 +7,9 @@ import selectors
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from threading import Event
+from typing import Any
 
 DEFAULT_SECONDS = 120.0
 MAX_OUTPUT = 30000
@@ -14,7 +17,7 @@ HIDDEN = ("KILO_SERVER_PASSWORD", "KILO_CONFIG_CONTENT")
 """Variables of this process that commands don't get."""
 GRACE_SECONDS = 1.0
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "bash",
@@ -32,7 +35,9 @@ SCHEMA = {
 }
 
 
-def run(command, directory, timeout, aborted, on_output):
+def run(
+    command: str, directory: str, timeout: float, aborted: Event, on_output: Callable[[str], None]
+) -> tuple[str, int | None]:
     """(output, exit code or None). `aborted` is an Event that ends it; `on_output(text)` gets all output so far.
 
     Like the CLI's, the command gets a session of its own, and what it leaves in the background goes on.
@@ -49,6 +54,7 @@ def run(command, directory, timeout, aborted, on_output):
         start_new_session=True,
     )
     end = time.monotonic() + timeout
+    assert process.stdout is not None
     output = b""
     ended = ""
     with selectors.DefaultSelector() as selector:
@@ -79,7 +85,7 @@ def run(command, directory, timeout, aborted, on_output):
     return text or "(no output)", process.returncode
 
 
-def _end(process):
+def _end(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

@@ -8,20 +8,22 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 FILE = Path(__file__).resolve().parent.parent / "faults.json"
 GARBAGE = b"\x00\xff\xfe{]} \x1b[31mpanic\x1b[0m: \xc3\n"
 
 
-def read():
+def read() -> dict[str, Any]:
     """The faults that are switched on; none without the file. For the keys see `support.fake_agent.Faults`."""
     try:
-        return json.loads(FILE.read_text())
+        faults: dict[str, Any] = json.loads(FILE.read_text())
+        return faults
     except FileNotFoundError:
         return {}
 
 
-def at_start(faults, version):
+def at_start(faults: dict[str, Any], version: bool) -> None:
     """Plays the faults of a start; `version` if the process was only asked for its version."""
     if version:
         if faults.get("version_fails"):
@@ -41,15 +43,15 @@ def at_start(faults, version):
         signal.pause()
 
 
-state = {"ignores_term": False, "memory": []}
+state: dict[str, Any] = {"ignores_term": False, "memory": []}
 
 
-def _terminate(_number, _frame):
+def _terminate(_number: int, _frame: object) -> None:
     if not state["ignores_term"]:
         os._exit(0)
 
 
-def on_request(name, args):
+def on_request(name: str, args: dict[str, Any]) -> str:
     """The tools `fake_…`, which no real agent has; they are offered so that scripts can ask for a fault."""
     if name == "fake_allocate":
         size = int(args["mebibytes"]) << 20

@@ -8,17 +8,22 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from . import VERSION, faults, wire
 from .events import Bus
 from .mcp import servers_of
 from .model import Model, Titles
-from .sessions import Sessions
+from .sessions import Session, Sessions
 from .turn import Turn
 
+Answer = tuple[int, Any]
+"""HTTP status, and what the body says as JSON (None: no body)."""
 
-def main():
+
+def main() -> None:
     """Runs the command line; ends with the process."""
     argv = sys.argv[1:]
     known = faults.read()
@@ -40,7 +45,7 @@ def main():
 class Server:
     """All routes of one process."""
 
-    def __init__(self, environ):
+    def __init__(self, environ: Mapping[str, str]) -> None:
         password = environ.get("KILO_SERVER_PASSWORD")
         self._expected = password and "Basic " + base64.b64encode(b"kilo:" + password.encode()).decode()
         self._config = json.loads(environ.get("KILO_CONFIG_CONTENT") or "{}")
@@ -50,7 +55,7 @@ class Server:
         self._sessions = Sessions()
         self._bus = Bus()
 
-    def handle(self, request, connection):
+    def handle(self, request: wire.Request, connection: socket.socket) -> bool:
         """Answers one request; False when its connection has to be closed."""
         if self._expected and request.headers.get("authorization") != self._expected:
             wire.answer(connection, 401, extra=['www-authenticate: Basic realm="Secure Area"'])
@@ -73,7 +78,7 @@ class Server:
         wire.answer(connection, status, value)
         return True
 
-    def _without_session(self, request, directory, parts):
+    def _without_session(self, request: wire.Request, directory: str, parts: list[str]) -> Answer:
         route = (request.method, request.path)
         if route == ("GET", "/global/health"):
             return 200, {"healthy": True, "version": VERSION}
@@ -90,7 +95,7 @@ class Server:
             return self._reconnect(parts[1])
         return 404, {"name": "NotFoundError", "data": {"message": "the fake agent has no such route"}}
 
-    def _with_session(self, session, request, action):
+    def _with_session(self, session: Session, request: wire.Request, action: list[str]) -> Answer:
         if request.method == "GET" and not action:
             return 200, session.info
         if request.method == "POST" and action == ["prompt_async"]:
@@ -107,14 +112,14 @@ class Server:
             return 200, True
         return 404, {"name": "NotFoundError", "data": {"message": "the fake agent has no such route"}}
 
-    def _prompt(self, session, prompt):
+    def _prompt(self, session: Session, prompt: str) -> None:
         with session.lock:
             session.pending.append(prompt)
             if session.turn is None:
                 session.turn = Turn(session, self._model, self._servers, self._bus)
                 threading.Thread(target=session.turn.run, daemon=True).start()
 
-    def _reconnect(self, question):
+    def _reconnect(self, question: str) -> Answer:
         for turn in self._sessions.turns():
             if turn.offline == question:
                 turn.reconnect()

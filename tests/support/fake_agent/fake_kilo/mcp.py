@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from . import VERSION, wire
 
 PROTOCOL = "2025-06-18"
 CONNECT_SECONDS = 30.0
 CALL_SECONDS = 300.0
+
+Opened = Callable[[socket.socket], None]
 
 
 class McpError(Exception):
@@ -20,17 +25,17 @@ class McpError(Exception):
 class McpServer:
     """One entry of `mcp` in the configuration."""
 
-    def __init__(self, name, config):
+    def __init__(self, name: str, config: dict[str, Any]) -> None:
         self.name = name
         self.status = {"status": "disabled"}
-        self.tools = []
+        self.tools: list[dict[str, Any]] = []
         self._url = config["url"]
         self._headers = dict(config.get("headers") or {})
         self._timeout = config["timeout"] / 1000 if config.get("timeout") else CALL_SECONDS
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
 
-    def connect(self):
+    def connect(self) -> None:
         """Lists its tools unless that has been done. A server that is away has none, and is tried again later."""
         with self._lock:
             if self.status["status"] == "connected":
@@ -47,7 +52,7 @@ class McpServer:
             else:
                 self.status = {"status": "connected"}
 
-    def offered(self):
+    def offered(self) -> list[dict[str, Any]]:
         """The tools as the model is told of them."""
         return [
             {
@@ -61,7 +66,7 @@ class McpServer:
             for tool in self.tools
         ]
 
-    def call(self, tool, args, opened):
+    def call(self, tool: str, args: dict[str, Any], opened: Opened) -> str:
         """Text of the result. Raises McpError when the tool says that it failed, or takes too long."""
         result = self._ask("tools/call", {"name": tool, "arguments": args}, self._timeout, opened)
         parts = [part.get("text", "") for part in result.get("content") or () if part.get("type") == "text"]
@@ -69,11 +74,11 @@ class McpServer:
             raise McpError("\n".join(parts) or "the tool failed")
         return "\n\n".join(parts)
 
-    def _ask(self, method, params, timeout, opened=None):
+    def _ask(self, method: str, params: dict[str, Any], timeout: float, opened: Opened | None = None) -> Any:
         number = next(self._ids)
         reply = self._post({"jsonrpc": "2.0", "id": number, "method": method, "params": params}, timeout, opened)
         try:
-            messages = [json.loads(reply.text())] if _is_json(reply) else _events(reply)
+            messages = iter([json.loads(reply.text())]) if _is_json(reply) else _events(reply)
             for message in messages:
                 if message.get("id") == number:
                     if "error" in message:
@@ -86,7 +91,7 @@ class McpServer:
             reply.close()
         raise McpError("the server ended without an answer to " + method)
 
-    def _post(self, message, timeout, opened=None):
+    def _post(self, message: dict[str, Any], timeout: float, opened: Opened | None = None) -> wire.Reply:
         headers = {"Accept": "application/json, text/event-stream", **self._headers}
         try:
             reply = wire.post(self._url, message, headers, timeout, opened)
@@ -99,22 +104,22 @@ class McpServer:
         return reply
 
 
-def _told(error):
+def _told(error: Exception) -> McpError:
     text = str(error)
     return McpError("MCP error -32001: " + text if text == wire.TIMED_OUT else text)
 
 
-def _is_json(reply):
+def _is_json(reply: wire.Reply) -> bool:
     return reply.headers.get("content-type", "").startswith("application/json")
 
 
-def _events(reply):
+def _events(reply: wire.Reply) -> Iterator[dict[str, Any]]:
     for line in reply.lines():
         if line.startswith(b"data:") and line[5:].strip():
             yield json.loads(line[5:])
 
 
-def servers_of(config):
+def servers_of(config: dict[str, Any]) -> dict[str, McpServer]:
     """Name → server, for all remote servers in the configuration that are switched on."""
     entries = (config.get("mcp") or {}).items()
     return {

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import BufferedReader
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 MAX_BODY = 256 << 20
@@ -15,7 +18,7 @@ RESET = "Connection reset by server"
 class WireError(Exception):
     """The other side can't be reached, or hung up. `began` says whether it had begun to answer."""
 
-    def __init__(self, message, began=False):
+    def __init__(self, message: str, began: bool = False) -> None:
         super().__init__(message)
         self.began = began
 
@@ -23,7 +26,7 @@ class WireError(Exception):
 class Request:
     """One request to this server."""
 
-    def __init__(self, method, target, headers, body):
+    def __init__(self, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
         parts = urlsplit(target)
         self.method = method
         self.path = parts.path
@@ -31,19 +34,22 @@ class Request:
         self.headers = headers
         self.body = body
 
-    def json(self):
+    def json(self) -> Any:
         """The body as JSON; an empty one is an empty object."""
         return json.loads(self.body) if self.body.strip() else {}
 
 
-def serve(listener, handle):
+Handle = Callable[[Request, socket.socket], bool]
+
+
+def serve(listener: socket.socket, handle: Handle) -> None:
     """Accepts for ever; `handle(request, connection)` answers, and returns False to close the connection."""
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=_converse, args=(connection, handle), daemon=True).start()
 
 
-def _converse(connection, handle):
+def _converse(connection: socket.socket, handle: Handle) -> None:
     with connection, connection.makefile("rb") as reader:
         try:
             while True:
@@ -59,9 +65,9 @@ def _converse(connection, handle):
             return
 
 
-def read_headers(reader):
+def read_headers(reader: BufferedReader) -> dict[str, str]:
     """Names in lower case → values."""
-    headers = {}
+    headers: dict[str, str] = {}
     while True:
         line = reader.readline(65536)
         if line in (b"\r\n", b"\n", b""):
@@ -73,7 +79,7 @@ def read_headers(reader):
 REASONS = {200: "OK", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 
 
-def answer(connection, status, value=None, extra=()):
+def answer(connection: socket.socket, status: int, value: Any = None, extra: Iterable[str] = ()) -> None:
     """A whole answer; `value` as JSON, or an empty body for None."""
     body = b"" if value is None else json.dumps(value, separators=(",", ":")).encode()
     lines = [f"HTTP/1.1 {status} {REASONS[status]}", f"Content-Length: {len(body)}", *extra]
@@ -82,7 +88,7 @@ def answer(connection, status, value=None, extra=()):
     connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
 
-def begin_events(connection):
+def begin_events(connection: socket.socket) -> None:
     """The head of a text/event-stream that ends when the connection does."""
     connection.sendall(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n"
@@ -92,13 +98,13 @@ def begin_events(connection):
 class Reply:
     """What another server answers. Read it with `lines` or `text`, then it is closed."""
 
-    def __init__(self, connection, reader, status, headers):
+    def __init__(self, connection: socket.socket, reader: BufferedReader, status: int, headers: dict[str, str]) -> None:
         self.connection = connection
         self.reader = reader
         self.status = status
         self.headers = headers
 
-    def blocks(self):
+    def blocks(self) -> Iterator[bytes]:
         """The body in pieces as they come. Raises WireError when it is cut off."""
         try:
             if self.headers.get("transfer-encoding", "").lower() == "chunked":
@@ -132,7 +138,7 @@ class Reply:
         finally:
             self.close()
 
-    def lines(self):
+    def lines(self) -> Iterator[bytes]:
         """The body line by line, without line ends."""
         rest = b""
         for block in self.blocks():
@@ -143,17 +149,23 @@ class Reply:
         if rest:
             yield rest
 
-    def text(self):
+    def text(self) -> str:
         """The whole body."""
         return b"".join(self.blocks()).decode("utf-8", "replace")
 
-    def close(self):
+    def close(self) -> None:
         """Closes the connection."""
         self.reader.close()
         self.connection.close()
 
 
-def post(url, value, headers, timeout=None, opened=None):
+def post(
+    url: str,
+    value: Any,
+    headers: Mapping[str, str],
+    timeout: float | None = None,
+    opened: Callable[[socket.socket], None] | None = None,
+) -> Reply:
     """POSTs JSON to an http:// URL and gives the Reply as soon as its head is there.
 
     `timeout`: seconds without any byte; `opened(socket)` is told the connection, so that another thread can end
