@@ -41,7 +41,7 @@ MANAGER = "polecat-operator"
 SWEEP_SECONDS = 5.0
 """How often it is looked whether pods have gone silent."""
 POSTERS = 2
-STOP_SECONDS = 3.0
+STOP_SECONDS = 1.5
 """Grace for kopf at the end."""
 
 
@@ -59,7 +59,7 @@ class Operator:
         )
         self._queue = KeyedQueue(later_limit=max(1, settings.workers // 4))
         self._board = Board()
-        self._events = EventPoster(self._api, self._clock)
+        self._events = EventPoster(self._api, self._queue, self._clock)
         self._router = Router(self._queue, self._board, self._events, settings)
         self._cache = self._router.cache
         self._elector = Elector(self._lease_api, settings, self._clock)
@@ -91,13 +91,15 @@ class Operator:
             "polecat": self._polecats.reconcile,
             "token": TokenController(context, self._keys).reconcile,
         }
-        self._synced = False
+        self._read = asyncio.Event()
+        """Set when all objects have been read once."""
+        self._leading = asyncio.Event()
         self._fresh: dict[tuple[str, str], frozenset[str]] = {}
 
     async def run(self, on_watching: Callable[[], None] = lambda: None) -> None:
         """Comes back after `stop`. `on_watching` is called when kopf has started, and has taken over the signals.
 
-        Raises what ended it: LeaseLostError in an exception group, or any defect.
+        Raises what ended it: LeaseLostError, or any defect.
         """
         async with self._api, self._lease_api:
             runner = await serve(self._settings.listen, self._unready, self._measure)
@@ -113,29 +115,32 @@ class Operator:
                 await runner.cleanup()
 
     async def _run(self, tasks: list[asyncio.Task[Any]], on_watching: Callable[[], None]) -> None:
-        # kopf cancels tasks that were made after its start, so all of ours come first.
         kopf_ready, kopf_stop = asyncio.Event(), asyncio.Event()
-        watching = asyncio.Event()
+        # At its end kopf cancels every task that was made after its start: so all of ours are made before.
         tasks += [
             _task("stop", self.stop.wait()),
-            _task("lead", self._lead(watching)),
-            *(_task("events", self._events.run()) for _ in range(POSTERS)),
+            _task("lead", self._lead()),
+            _task("sweep", self._when_leading(self._sweep)),
+            _task("resync", self._when_leading(self._resync)),
+            *(_task(f"events-{number}", self._events.run()) for number in range(POSTERS)),
+            *(_task(f"worker-{number}", self._when_leading(self._work)) for number in range(self._settings.workers)),
         ]
         started = _task("started", _call_after(kopf_ready, on_watching))
         await self._first_read()
-        watch = _task("kopf", watch_for_ever(self._intake, self._connection, kopf_ready, kopf_stop))
-        watching.set()
+        namespaces = self._settings.watch_namespaces
+        watch = _task("kopf", watch_for_ever(self._intake, self._connection, kopf_ready, kopf_stop, namespaces))
         try:
             done, _ = await asyncio.wait([*tasks, watch], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                if task.exception() is not None:
-                    raise task.exception()  # type: ignore[misc]
+                if (error := task.exception()) is not None:
+                    raise error
             if watch in done:
                 raise RuntimeError("kopf has ended by itself")
         finally:
+            for task in (started, *tasks):
+                task.cancel()
+            await self._elector.release()  # kopf takes its time to end; another operator need not wait for it
             kopf_stop.set()
-            started.cancel()
-            await self._elector.release()  # kopf takes its time to end; the other operator need not wait for it
             await asyncio.wait([watch], timeout=STOP_SECONDS)
             watch.cancel()
 
@@ -144,29 +149,36 @@ class Operator:
         failures = 0
         while not self.stop.is_set():
             try:
-                await self._intake.read_all(self._api)
+                await self._intake.read_all(self._api, self._settings.watch_namespaces)
                 break
             except ApiError as error:
                 log.warning("the API server can't be read: %s", error)
                 await sleep_before_retry(error, failures, longest_seconds=5.0)
                 failures += 1
-        self._synced = True
+        self._read.set()
         gc.collect()
         gc.freeze()
 
-    async def _lead(self, watching: asyncio.Event) -> None:
-        """Stands by until the Lease is ours, then acts until it is not."""
-        await watching.wait()
+    async def _lead(self) -> None:
+        """Stands by until the Lease is ours, then has everything act, and renews it until it is lost."""
+        await self._read.wait()
         await self._elector.acquire()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._elector.keep(), name="lease")
+        keep = asyncio.ensure_future(self._elector.keep())
+        try:
             await self._load_keys()
             metrics.LEADER.set(1)
             self._router.lead()
-            for number in range(self._settings.workers):
-                group.create_task(work(self._queue, self._controllers, self._clock), name=f"worker-{number}")
-            group.create_task(self._sweep(), name="sweep")
-            group.create_task(self._resync(), name="resync")
+            self._leading.set()
+            await keep
+        finally:
+            keep.cancel()
+
+    async def _when_leading(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await self._leading.wait()
+        await act()
+
+    async def _work(self) -> None:
+        await work(self._queue, self._controllers, self._clock)
 
     async def _load_keys(self) -> None:
         failures = 0
@@ -206,7 +218,7 @@ class Operator:
         while True:
             await asyncio.sleep(self._settings.resync_seconds)
             try:
-                await self._intake.read_all(self._api)
+                await self._intake.read_all(self._api, self._settings.watch_namespaces)
                 await self._keys.load()
             except ApiError as error:
                 log.warning("resync put off: %s", error)
@@ -244,7 +256,7 @@ class Operator:
         self._board.blocked_names.add((namespace, name))
 
     def _unready(self) -> str | None:
-        return None if self._synced else "the objects have not been read yet"
+        return None if self._read.is_set() else "the objects have not been read yet"
 
     def _measure(self) -> None:
         metrics.QUEUE_LENGTH.set(len(self._queue))

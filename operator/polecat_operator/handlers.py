@@ -21,6 +21,9 @@ CONNECTIONS = 8
 class _NoDiffBase(kopf.DiffBaseStorage):
     """kopf keeps no last-handled state on our objects: decisions are made from what is, not from differences."""
 
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> Any:
+        return {}  # the inherited one makes a deep copy of the object at each event
+
     def fetch(self, *, body: kopf.Body) -> None:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from polecat_api.rig import Rig
@@ -65,20 +66,24 @@ class Intake:
             meta = town.metadata
             _store(cache.towns, HeldTown((meta.namespace, meta.name), meta.uid, meta.resource_version, town), deleted)
 
-    async def read_all(self, api: KubeApi) -> None:
-        """Lists all kinds, towns first, and drops what is in the cache and exists no more. Raises ApiError."""
-        for resource in (TOWN, RIG, POLECAT, BEAD):
-            await self._read(api, resource)
+    async def read_all(self, api: KubeApi, namespaces: Sequence[str] = ()) -> None:
+        """Lists all kinds, towns first, and drops what is in the cache and exists no more. Raises ApiError.
 
-    async def _read(self, api: KubeApi, resource: ResourceType) -> None:
+        Without `namespaces`, the whole cluster is read.
+        """
+        for resource in (TOWN, RIG, POLECAT, BEAD):
+            await self._read(api, resource, namespaces or (None,))
+
+    async def _read(self, api: KubeApi, resource: ResourceType, namespaces: Sequence[str | None]) -> None:
         store = self._store(resource.kind)
         before = store.uids()
         listed: dict[tuple[str, str], str] = {}
-        async for page in api.pages(resource):
-            for raw in page:
-                meta = raw["metadata"]
-                listed[meta.get("namespace", ""), meta["name"]] = meta["uid"]
-                self.take(resource.kind, raw, deleted=False)
+        for namespace in namespaces:
+            async for page in api.pages(resource, namespace):
+                for raw in page:
+                    meta = raw["metadata"]
+                    listed[meta.get("namespace", ""), meta["name"]] = meta["uid"]
+                    self.take(resource.kind, raw, deleted=False)
         store.keep_only(listed, before)
 
 

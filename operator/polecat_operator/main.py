@@ -45,12 +45,11 @@ def main() -> int:
                 loop.add_signal_handler(number, end)
 
         install()
-        status = 0
         try:
             await operator.run(install)
-        except* LeaseLostError as error:
-            log.error("ends: %s", error.exceptions[0])
-            status = 1
-        return status
+        except LeaseLostError as error:
+            log.error("ends: %s", error)
+            return 1
+        return 0
 
     return uvloop.run(run())

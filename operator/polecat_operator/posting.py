@@ -10,10 +10,13 @@ from polecat_kube.events import post_event
 from polecat_kube.resources import BEAD
 from polecat_operator.actions import Note
 from polecat_operator.clock import Clock
+from polecat_operator.queue import PATIENCE_SECONDS, KeyedQueue
 
 COMPONENT = "polecat-operator"
 BACKLOG = 2000
 """Events that wait at most; what comes on top is dropped, as Events are a courtesy."""
+
+CALM_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,19 @@ class _Posting:
 class EventPoster:
     """Takes notes about beads and posts them as Events."""
 
-    def __init__(self, api: KubeApi, clock: Clock) -> None:
+    def __init__(self, api: KubeApi, work: KeyedQueue, clock: Clock) -> None:
         self._api = api
+        self._work = work
         self._clock = clock
         self._queue: asyncio.Queue[_Posting] = asyncio.Queue(BACKLOG)
         self.dropped = 0
+
+    async def _until_calm(self) -> None:
+        """Lets urgent work go first, for a while."""
+        for _ in range(int(PATIENCE_SECONDS / CALM_POLL_SECONDS)):
+            if not self._work.urgent:
+                return
+            await asyncio.sleep(CALM_POLL_SECONDS)
 
     def post(self, namespace: str, name: str, uid: str, note: Note) -> None:
         """Hands a note over; never waits."""
@@ -44,6 +55,7 @@ class EventPoster:
         """Posts until cancelled."""
         while True:
             each = await self._queue.get()
+            await self._until_calm()
             await post_event(
                 self._api,
                 BEAD,

@@ -14,6 +14,11 @@ class Lane(IntEnum):
     START = 0
     LIFE = 1
     LATER = 2
+    """Only when nothing more urgent is there, or after `PATIENCE_SECONDS`."""
+
+
+PATIENCE_SECONDS = 1.0
+"""How long a storm of urgent keys may hold back the last lane."""
 
 
 class Key(NamedTuple):
@@ -30,17 +35,21 @@ class KeyedQueue:
     At most `later_limit` workers are busy with `Lane.LATER`, so that urgent keys always find one.
     """
 
-    def __init__(self, *, later_limit: int, first_retry_seconds: float = 0.05, longest_retry_seconds: float = 30.0):
-        self._lanes: tuple[deque[Key], ...] = tuple(deque() for _ in Lane)
+    def __init__(
+        self, *, later_limit: int, first_retry_seconds: float = 0.05, longest_retry_seconds: float = 30.0
+    ) -> None:
+        self._lanes: tuple[deque[tuple[Key, float]], ...] = tuple(deque() for _ in Lane)
         self._waiting: dict[Key, Lane] = {}
         self._running: dict[Key, Lane] = {}
+        self._busy = [0 for _ in Lane]
         self._again: dict[Key, Lane] = {}
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._timers: dict[Key, tuple[asyncio.TimerHandle, Lane]] = {}
         self._failures: dict[Key, int] = {}
         self._later_limit = later_limit
         self._first_retry = first_retry_seconds
         self._longest_retry = longest_retry_seconds
-        self._free: deque[asyncio.Future[None]] = deque()
+        self._idle_workers: deque[asyncio.Future[None]] = deque()
+        self._patience: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -49,6 +58,13 @@ class KeyedQueue:
     def idle(self) -> bool:
         """Whether nothing waits and nothing is worked on (timers aside)."""
         return not self._waiting and not self._running
+
+    @property
+    def urgent(self) -> bool:
+        """Whether anything but the last lane waits or is worked on."""
+        return bool(self._busy[Lane.START] or self._busy[Lane.LIFE]) or any(
+            self._lanes[lane] for lane in (Lane.START, Lane.LIFE)
+        )
 
     def add(self, key: Key, lane: Lane) -> None:
         """Puts a key in its lane; a key that waits in a slower lane moves up."""
@@ -59,19 +75,22 @@ class KeyedQueue:
         if before is not None and before <= lane:
             return
         self._waiting[key] = lane
-        self._lanes[lane].append(key)
-        self._notify()
+        self._lanes[lane].append((key, asyncio.get_running_loop().time()))
+        self._wake_one()
 
     def add_after(self, key: Key, seconds: float, lane: Lane) -> None:
         """Puts a key in its lane after a while; of several times for one key the earliest counts."""
         loop = asyncio.get_running_loop()
         when = loop.time() + max(0.0, seconds)
-        timer = self._timers.get(key)
-        if timer is not None and timer.when() <= when:
-            return
-        if timer is not None:
+        planned = self._timers.get(key)
+        if planned is not None:
+            timer, planned_lane = planned
+            lane = min(lane, planned_lane)
+            if timer.when() <= when and lane == planned_lane:
+                return
+            when = min(when, timer.when())
             timer.cancel()
-        self._timers[key] = loop.call_at(when, self._due, key, lane)
+        self._timers[key] = (loop.call_at(when, self._due, key, lane), lane)
 
     def _due(self, key: Key, lane: Lane) -> None:
         self._timers.pop(key, None)
@@ -84,32 +103,43 @@ class KeyedQueue:
             if key is not None:
                 return key
             waiter = asyncio.get_running_loop().create_future()
-            self._free.append(waiter)
-            try:
-                await waiter
-            finally:
-                if not waiter.done() or waiter.cancelled():
-                    self._free = deque(other for other in self._free if other is not waiter)
+            self._idle_workers.append(waiter)
+            await waiter
 
     def _take(self) -> Key | None:
         for lane in Lane:
-            if lane is Lane.LATER and self._busy_later() >= self._later_limit:
-                return None
             keys = self._lanes[lane]
-            while keys:
-                key = keys.popleft()
-                if self._waiting.get(key) is lane:  # else it has moved to a quicker lane
-                    del self._waiting[key]
-                    self._running[key] = lane
-                    return key
+            while keys and self._waiting.get(keys[0][0]) is not lane:
+                keys.popleft()  # it has moved to a quicker lane
+            if not keys or (lane is Lane.LATER and not self._may_take_later(keys[0][1])):
+                continue
+            key, _ = keys.popleft()
+            del self._waiting[key]
+            self._running[key] = lane
+            self._busy[lane] += 1
+            return key
         return None
 
-    def _busy_later(self) -> int:
-        return sum(1 for lane in self._running.values() if lane is Lane.LATER)
+    def _may_take_later(self, since: float) -> bool:
+        if self._busy[Lane.LATER] >= self._later_limit:
+            return False
+        if not self._busy[Lane.START] and not self._busy[Lane.LIFE]:
+            return True
+        loop = asyncio.get_running_loop()
+        if loop.time() - since >= PATIENCE_SECONDS:
+            return True
+        if self._patience is None:
+            self._patience = loop.call_at(since + PATIENCE_SECONDS, self._out_of_patience)
+        return False
 
-    def _notify(self) -> None:
-        while self._free:
-            waiter = self._free.popleft()
+    def _out_of_patience(self) -> None:
+        self._patience = None
+        for _ in range(self._later_limit):
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        while self._idle_workers:
+            waiter = self._idle_workers.popleft()
             if not waiter.done():
                 waiter.set_result(None)
                 return
@@ -130,14 +160,22 @@ class KeyedQueue:
         return pause
 
     def _finish(self, key: Key) -> None:
-        self._running.pop(key, None)
+        lane = self._running.pop(key)
+        self._busy[lane] -= 1
         again = self._again.pop(key, None)
         if again is not None:
             self.add(key, again)
-        self._notify()  # a worker may have been held back by the limit of the last lane
+        if self._lanes[Lane.LATER] and not self.urgent:
+            for _ in range(self._later_limit - self._busy[Lane.LATER]):
+                self._wake_one()
+        else:
+            self._wake_one()
 
     def close(self) -> None:
         """Cancels all timers."""
-        for timer in self._timers.values():
+        for timer, _ in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None

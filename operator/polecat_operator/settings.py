@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     listen: str = Field(
         "127.0.0.1:0", description="Address and port of /healthz, /readyz and /metrics; port 0 is any free one."
     )
+    watch_namespaces: tuple[str, ...] = Field(
+        (), description="Namespaces to look after, as a JSON list; all of the cluster when empty."
+    )
     town_workloads: Literal["statefulset", "external"] = Field(
         "statefulset", description="Who makes the town pods: the operator, or somebody else."
     )
