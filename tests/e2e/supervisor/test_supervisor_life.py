@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from polecat_kube.api import KubeApi
-from support.control_plane import SharedControlPlane
 from support.town_harness import TownHarness
-
-
-@pytest.fixture
-async def harness(
-    control_plane: SharedControlPlane, kube_api: KubeApi, namespace: str, tmp_path: Path
-) -> AsyncIterator[TownHarness]:
-    """A town that is ready for work, and the rig `web`."""
-    made = TownHarness(control_plane, kube_api, namespace, tmp_path)
-    await made.start()
-    await made.rig()
-    yield made
-    await made.stop()
 
 
 async def test_work_arrives_on_the_branch_and_the_polecat_says_so(harness: TownHarness) -> None:
