@@ -15,7 +15,7 @@ SUCCEEDED = "Succeeded"
 JOURNAL_STEPS: Mapping[str, str] = {
     "claimed": "claimed",
     "worktree": "worktree",
-    "process": "process ready",
+    "session": "process ready",
     "model-request": "first model request",
     "done-called": "done called",
     "pushed": "pushed and verified",

@@ -16,6 +16,8 @@ from polecat_cli.views import BeadView
 from polecat_cli.watching import Watch, utc_now
 
 REFRESH_SECONDS = 0.5
+WIDE = 110
+"""Columns from which branches are shown too."""
 STYLES = {"Running": "cyan", "Publishing": "blue", "Starting": "yellow", "Done": "green", "Failed": "red"}
 
 
@@ -56,27 +58,30 @@ async def follow(watch: Watch, names: Sequence[str], console: Console, clock: Ca
         return
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(render(make_rows(watch, names, clock())), refresh=True)
+            live.update(render(make_rows(watch, names, clock()), console.width), refresh=True)
             if not watch.open_names():
                 return
             await watch.next_change(REFRESH_SECONDS)
 
 
-def render(rows: Sequence[Row]) -> Table:
-    """The table for a terminal; long activities are cut at its width."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def render(rows: Sequence[Row], width: int) -> Table:
+    """The table for a terminal of `width` columns; long activities are cut, and branches need a wide one."""
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     table.add_column("BEAD", no_wrap=True)
     table.add_column("STATE", no_wrap=True)
-    table.add_column("POLECAT", no_wrap=True)
-    table.add_column("BRANCH", no_wrap=True)
+    table.add_column("POLECAT", no_wrap=True, style="bold")
+    if width >= WIDE:
+        table.add_column("BRANCH", no_wrap=True, style="dim")
+    # With `expand`, the column that has a ratio takes what the others leave.
     table.add_column("ACTIVITY", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("AGE", no_wrap=True, justify="right")
     table.add_column("TOKENS", no_wrap=True, justify="right")
     for row in rows:
+        state = Text(row.state, STYLES.get(row.state.split()[0], ""))
+        branch = [row.branch] if width >= WIDE else []
+        rest = (row.polecat, *branch, row.activity, row.age, row.tokens)
         # Text, not markup: what an agent does may hold square brackets.
-        cells = (row.bead, row.state, row.polecat, row.branch, row.activity, row.age, row.tokens)
-        styles = ("", STYLES.get(row.state.split()[0], ""), "bold", "dim", "", "", "")
-        table.add_row(*(Text(_one_line(cell), style) for cell, style in zip(cells, styles, strict=True)))
+        table.add_row(row.bead, state, *(Text(_one_line(cell)) for cell in rest))
     return table
 
 

@@ -86,8 +86,16 @@ def test_a_bead_that_has_ended_keeps_the_name_of_its_polecat() -> None:
     assert watch.succeeded()
     assert watch.open_names() == []
     out = io.StringIO()
-    Console(file=out, width=200).print(render([row]))
+    Console(file=out, width=200).print(render([row], 200))
     assert "It is [bold]done[/]." in out.getvalue()
+    assert "polecat/toast-2/abc123" in out.getvalue()
+
+
+def test_a_narrow_terminal_keeps_what_matters() -> None:
+    row = Row("thousands-separators", "Running #3", "Toast", "polecat/toast/abc123", "bash: " + "x" * 99, "3m2s", "1")
+    out = io.StringIO()
+    Console(file=out, width=80).print(render([row], 80))
+    assert "thousands-separators  Running #3  Toast    bash: xxx" in out.getvalue()
 
 
 def test_a_deleted_bead_has_ended_but_not_well() -> None:
