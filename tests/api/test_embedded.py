@@ -77,7 +77,7 @@ async def test_a_part_that_is_killed_comes_back(tmp_path: Path, binaries: Binari
         before = plane.api_server.pid
         await plane.api_server.kill()
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while plane.api_server.pid in (None, before):  # noqa: ASYNC110
+            while plane.api_server.pid in (None, before):
                 await asyncio.sleep(0.05)
         await plane.wait_ready(DEADLINE_SECONDS)
         assert any(line.startswith("kube-apiserver ended with SIGKILL; starting it again") for line in said)
@@ -204,7 +204,7 @@ async def test_owned_objects_are_collected(kube_api: KubeApi, namespace: str) ->
     await kube_api.create(CONFIG_MAP, namespace, {"metadata": {"name": "owned", "ownerReferences": [reference]}})
     await kube_api.delete(CONFIG_MAP, namespace, "owner")
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while await kube_api.get(CONFIG_MAP, namespace, "owned"):  # noqa: ASYNC110
+        while await kube_api.get(CONFIG_MAP, namespace, "owned"):
             await asyncio.sleep(0.05)
 
 

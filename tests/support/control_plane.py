@@ -93,22 +93,17 @@ def shared_control_plane(environ: Mapping[str, str] = os.environ) -> Iterator[Sh
         kubectl_path=home / "plane" / "bin" / "kubectl",
         data_dir=home / "plane",
     )
-    with _held(home, "start.lock", fcntl.LOCK_EX) as start_lock:
-        users = _open_locked(home / "users.lock", fcntl.LOCK_SH)
-        if not (home / "ready").exists():
-            _start_holder(home)
-        os.close(start_lock)
+    starting = _open_locked(home / "start.lock", fcntl.LOCK_EX)
+    users = _open_locked(home / "users.lock", fcntl.LOCK_SH)
     try:
+        try:
+            if not (home / "ready").exists():
+                _start_holder(home)
+        finally:
+            os.close(starting)
         yield plane
     finally:
         os.close(users)
-
-
-@contextmanager
-def _held(home: Path, name: str, kind: int) -> Iterator[int]:
-    """A lock in `home`, which is made if need be; the block may close the descriptor itself."""
-    make_private(home, "test")
-    yield _open_locked(home / name, kind)
 
 
 def _open_locked(path: Path, kind: int) -> int:
@@ -129,7 +124,8 @@ def _start_holder(home: Path) -> None:
     log = home / "holder.log"
     with log.open("wb") as output:
         holder = subprocess.Popen(
-            [sys.executable, __file__, str(home)],
+            # -P: the modules beside this file are not to be taken for those of the standard library.
+            [sys.executable, "-P", __file__, str(home)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -137,11 +133,12 @@ def _start_holder(home: Path) -> None:
         )
     deadline = time.monotonic() + START_SECONDS
     while not (home / "ready").exists():
-        if holder.poll() is not None:
-            raise RuntimeError(f"the control plane did not start:\n{log.read_text()}")
-        if time.monotonic() > deadline:
+        if holder.poll() is not None or time.monotonic() > deadline:
             holder.kill()
-            raise RuntimeError(f"the control plane was not ready in time:\n{log.read_text()}")
+            holder.wait()
+            said = log.read_text()
+            shutil.rmtree(home, ignore_errors=True)
+            raise RuntimeError(f"the control plane did not start:\n{said}")
         time.sleep(POLL_SECONDS)
 
 
@@ -151,7 +148,7 @@ async def _hold(home: Path) -> None:
     await plane.start(shipped_manifests())
     (home / "ready").touch()
     try:
-        while not _nobody_left(home):  # noqa: ASYNC110 - a lock has no event
+        while not _nobody_left(home):
             await asyncio.sleep(POLL_SECONDS)
     finally:
         (home / "ready").unlink(missing_ok=True)

@@ -33,7 +33,7 @@ async def test_two_at_once_make_it_once_and_the_second_says_that_it_waits(tmp_pa
     await started.wait()
     second = asyncio.create_task(Cache(tmp_path).make("kind", "key", fill, Progress(out)))
     async with asyncio.timeout(5):
-        while "waiting for another polecat process" not in out.getvalue():  # noqa: ASYNC110
+        while "waiting for another polecat process" not in out.getvalue():
             await asyncio.sleep(0.01)
     may_end.set()
     assert await first == await second == tmp_path / "kind" / "key"
