@@ -14,6 +14,7 @@ from polecat_kube.errors import ApiError
 from polecat_operator import metrics
 from polecat_operator.actions import WriteBead
 from polecat_operator.board import Board
+from polecat_operator.cache import ObjectKey
 from polecat_operator.clock import Clock
 from polecat_operator.context import Context
 from polecat_operator.controllers.bead import BeadController
@@ -94,7 +95,7 @@ class Operator:
         self._read = asyncio.Event()
         """Set when all objects have been read once."""
         self._leading = asyncio.Event()
-        self._fresh: dict[tuple[str, str], frozenset[str]] = {}
+        self._fresh: dict[ObjectKey, frozenset[str]] = {}
 
     async def run(self, on_watching: Callable[[], None] = lambda: None) -> None:
         """Comes back after `stop`. `on_watching` is called when kopf has started, and has taken over the signals.
@@ -193,25 +194,27 @@ class Operator:
                 failures += 1
 
     async def _sweep(self) -> None:
-        """Notices what nobody tells: pods that have gone silent, and polecats whose pods are lost."""
+        """Notices what nobody tells: pods that have gone silent, and polecats that are given up for it."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             mono = self._clock.mono()
             for town in list(self._cache.towns.items):
-                standing = self._snapshots.town_standing(town, mono)
-                fresh = frozenset(pod.name for pod in reporting(standing)) if standing else frozenset()
-                if self._fresh.get(town, fresh) != fresh:
-                    self._queue.add(Key("schedule", *town), Lane.START)
-                    self._queue.add(Key("town", *town), Lane.LATER)
-                    for rig in self._cache.rigs_by_town.get(town, ()):
-                        self._queue.add(Key("rig", *rig), Lane.LATER)
-                        self._queue.add(Key("waiting", *rig), Lane.LATER)
-                self._fresh[town] = fresh
+                self._sweep_town(town, mono)
             for key, held in list(self._cache.polecats.items.items()):
-                town = (key[0], held.polecat.spec.town_ref.name)
-                if held.polecat.spec.pod not in self._fresh.get(town, frozenset()):
+                if self._snapshots.given_up(held.polecat, mono) is not None:
                     self._queue.add(Key("bead", key[0], held.polecat.spec.bead_ref.name), Lane.LATER)
                     self._queue.add(Key("polecat", *key), Lane.LATER)
+
+    def _sweep_town(self, town: ObjectKey, mono: float) -> None:
+        standing = self._snapshots.town_standing(town, mono)
+        fresh = frozenset(pod.name for pod in reporting(standing)) if standing else frozenset()
+        if self._fresh.get(town, fresh) != fresh:
+            self._queue.add(Key("schedule", *town), Lane.START)
+            self._queue.add(Key("town", *town), Lane.LATER)
+            for rig in self._cache.rigs_by_town.get(town, ()):
+                self._queue.add(Key("rig", *rig), Lane.LATER)
+                self._queue.add(Key("waiting", *rig), Lane.LATER)
+        self._fresh[town] = fresh
 
     async def _resync(self) -> None:
         """Lists everything every few minutes: deletions during a gap of a watch are never reported."""

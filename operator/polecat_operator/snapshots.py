@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from polecat_api.conditions import Type, is_true
+from polecat_api.conditions import Reason, Type, is_true
 from polecat_api.polecat import Polecat
 from polecat_operator.board import Board, IntendedNames, TakenNames, count_by_pod, used_in_rig
 from polecat_operator.cache import Cache, ObjectKey
 from polecat_operator.planner.breaker import Breaker, allowance
 from polecat_operator.planner.dependencies import find_cycle
+from polecat_operator.planner.fencing import given_up
 from polecat_operator.planner.placement import pod_room
 from polecat_operator.planner.rigs import RigStanding, closed_gate
 from polecat_operator.planner.towns import TownStanding
@@ -52,6 +53,15 @@ class Snapshots:
             pod_uid=seen.uid if seen else None,
             pod_uid_seconds=mono - seen.uid_observed if seen else 0.0,
             town_unseen_seconds=mono - self._began,
+        )
+
+    def given_up(self, polecat: Polecat, mono: float) -> tuple[Reason, str] | None:
+        """Why a polecat can't come to an end by itself any more; None while it can."""
+        return given_up(
+            self.polecat(polecat, mono),
+            fence_seconds=self.fence_seconds,
+            handover_seconds=self._settings.fence_margin_seconds,
+            claim_seconds=self._settings.claim_seconds,
         )
 
     def bead(self, bead: BeadView, mono: float) -> BeadWorld:
