@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from polecat_api.names import object_name
 from polecat_api.polecat import Polecat
 from polecat_api.rig import Rig
 from polecat_api.town import Town
+from polecat_operator.clock import Clock
 from polecat_operator.views import BeadView, Phase
 
 ObjectKey = tuple[str, str]
@@ -127,11 +127,9 @@ class Cache:
         polecat_changed: Callable[[HeldPolecat | None, HeldPolecat | None], None],
         rig_changed: Callable[[HeldRig | None, HeldRig | None], None],
         town_changed: Callable[[HeldTown | None, HeldTown | None], None],
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clock: Clock,
     ) -> None:
         self._clock = clock
-        self._wall = wall
         self._callbacks = (bead_changed, polecat_changed, rig_changed, town_changed)
         self.beads: Store[BeadView] = Store(self._bead)
         self.polecats: Store[HeldPolecat] = Store(self._polecat)
@@ -192,7 +190,7 @@ class Cache:
                     if before is None or before.spec.attempt < spec.attempt:
                         self.ended[spec.bead_ref.uid] = held.polecat
             else:
-                self.first_seen[held.uid] = self._clock()
+                self.first_seen[held.uid] = self._clock.mono()
         self._callbacks[1](old, new)
 
     def _rig(self, old: HeldRig | None, new: HeldRig | None) -> None:
@@ -206,14 +204,14 @@ class Cache:
         reported = {pod.name: pod for pod in new.town.status.pods} if new is not None else {}
         for place in [place for place in self.pods if place[:2] == (namespace, name) and place[2] not in reported]:
             del self.pods[place]
-        now = self._clock()
+        now = self._clock.mono()
         for pod in reported.values():
             place = (namespace, name, pod.name)
             stamp = pod.seen_time.timestamp()
             before = self.pods.get(place)
             if before is None:
                 # An entry met for the first time may be long dead: its own age counts, as clocks are close enough.
-                observed = now - max(0.0, self._wall() - stamp)
+                observed = now - max(0.0, self._clock.now().timestamp() - stamp)
                 self.pods[place] = PodSeen(pod.uid, stamp, observed, now)
             elif before.uid != pod.uid:
                 self.pods[place] = PodSeen(pod.uid, stamp, now, now)

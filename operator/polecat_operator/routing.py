@@ -9,6 +9,7 @@ from polecat_api.town import Town
 from polecat_operator.actions import Note
 from polecat_operator.board import Board
 from polecat_operator.cache import Cache, HeldPolecat, HeldRig, HeldTown, ObjectKey
+from polecat_operator.clock import Clock
 from polecat_operator.posting import EventPoster
 from polecat_operator.queue import Key, KeyedQueue, Lane
 from polecat_operator.settings import Settings
@@ -23,13 +24,13 @@ COUNTS_SECONDS = 1.0
 class Router:
     """Listens to the cache, and puts keys in the queue while this process leads."""
 
-    def __init__(self, queue: KeyedQueue, board: Board, events: EventPoster, settings: Settings) -> None:
+    def __init__(self, queue: KeyedQueue, board: Board, events: EventPoster, settings: Settings, clock: Clock) -> None:
         self._queue = queue
         self._board = board
         self._events = events
         self._settings = settings
         self.leading = False
-        self.cache = Cache(self._bead, self._polecat, self._rig, self._town)
+        self.cache = Cache(self._bead, self._polecat, self._rig, self._town, clock)
 
     def lead(self) -> None:
         """From now on this process acts: everything that exists is looked at once."""
