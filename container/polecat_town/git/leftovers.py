@@ -68,6 +68,34 @@ async def _go_on(workspace: Workspace, head: str) -> str:
     return head
 
 
+async def rescue(workspace: Workspace, message: str) -> str | None:
+    """Puts the worktree right, commits what is open in it, and takes all over; the commit, or None without work.
+
+    Raises WorkspaceError, DomainError, StoreError when something can't be read.
+    """
+    if not os.path.lexists(workspace.directory):
+        return None
+    await _mended_head(workspace)
+    await workspace.commit_all(message)
+    return await workspace.store.take_over(workspace)
+
+
+async def remove(workspace: Workspace) -> None:
+    """Deletes a polecat's directory if all that is in it is in the store; otherwise see `_put_away`."""
+    if not os.path.lexists(workspace.directory):
+        return
+    try:
+        state = await workspace.state()
+        known = (workspace.base_commit, await workspace.store.work_commit(workspace.uid))
+        settled = not state.dirty and state.head in known
+    except WorkspaceError:
+        settled = False
+    if settled:
+        await remove_tree(workspace.store.rig_dir, workspace.name, workspace.directory)
+    else:
+        await _put_away(workspace)
+
+
 async def _put_away(workspace: Workspace) -> None:
     """Takes over what can be read, and removes the directory; moves it aside when there may be more in it."""
     directory = workspace.directory
@@ -89,9 +117,7 @@ async def _rescued(workspace: Workspace) -> bool:
     if not _has_objects(workspace.repository):
         return not _has_files(workspace.worktree)
     try:
-        await _mended_head(workspace)
-        await workspace.commit_all("Unfinished work, found when the worktree was cleared away")
-        await workspace.store.take_over(workspace)
+        await rescue(workspace, "Unfinished work, found when the worktree was cleared away")
     except (WorkspaceError, DomainError) as error:
         _log.warning("work in %s could not be taken over: %s", workspace.directory, error)
         return False

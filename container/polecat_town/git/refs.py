@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -43,11 +43,16 @@ class StoreRefs:
 
     async def delete(self, refs: Iterable[str]) -> None:
         """Deletes refs; those that don't exist are fine. Raises StoreError."""
-        commands = "".join(f"delete {ref}\n" for ref in refs)
+        await self.update({}, refs)
+
+    async def update(self, new: Mapping[str, str], gone: Iterable[str] = ()) -> None:
+        """Points refs at commits and deletes others, all or none. Raises StoreError."""
+        commands = "".join(f"update {ref} {commit}\n" for ref, commit in new.items())
+        commands += "".join(f"delete {ref}\n" for ref in gone)
         if commands:
             result = await run_git(self._git_dir, ["update-ref", "--stdin"], stdin=commands)
             if not result.ok:
-                raise StoreError(f"refs could not be deleted in the town's store: {result.stderr.strip()}")
+                raise StoreError(f"refs could not be written in the town's store: {result.stderr.strip()}")
 
     async def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether `newer` holds all of `older` (or is it). False when the store lacks one of them."""

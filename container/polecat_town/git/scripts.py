@@ -87,10 +87,10 @@ STATE = (
 linked || exit 1
 printf '%s\\n' "$(in_tree rev-parse --verify --quiet 'HEAD^{commit}' 2>/dev/null)"
 printf '%s\\n' "$(in_tree symbolic-ref --quiet --short HEAD 2>/dev/null)"
-in_tree status --porcelain 2>&1 | head -c "$1"
+[ "$1" = 0 ] || in_tree status --porcelain 2>&1 | head -c "$1"
 """
 )
-"""Prints HEAD, branch, and the status up to a number of bytes."""
+"""Prints HEAD, branch, and the status up to a number of bytes; 0 saves looking at the files."""
 
 COMMIT_ALL = (
     _COMMON

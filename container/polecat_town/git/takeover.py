@@ -36,15 +36,17 @@ async def take_over(
         problem = await _fetch(git_dir, repository, domain, base_commit, everything[:1])
     if problem is not None:
         raise WorkspaceError(f"the commits of {repository.parent} could not be taken over: {problem}")
-    await _drop_known(refs, kept, base_commit, head)
+    found = await refs.list(kept)
+    # seldom more than the polecat's own branch; what is part of base or head needs no ref of its own
+    gone = [incoming, *[ref for ref, tip in found.items() if await _is_spare(refs, ref, tip, base_commit, head)]]
     if await _is_known(refs, head, base_commit):
-        await refs.delete([incoming])
+        await refs.update({}, gone)
         return None
+    new = {work_ref(uid): head}
     previous = await refs.get(work_ref(uid))
     if previous is not None and previous != head and not await refs.is_ancestor(previous, head):
-        await refs.set(f"{kept}earlier/{previous[:12]}", previous)
-    await refs.set(work_ref(uid), head)
-    await refs.delete([incoming])
+        new[f"{kept}earlier/{previous[:12]}"] = previous
+    await refs.update(new, gone)
     return head
 
 
@@ -68,13 +70,14 @@ async def _fetch(
 
 async def _is_known(refs: StoreRefs, commit: str, base_commit: str) -> bool:
     """Whether a commit is part of what came from the remote."""
-    tips = [base_commit] if base_commit else list((await refs.list(BASES)).values())
-    return await refs.is_within(commit, tips)
+    if base_commit:
+        return commit == base_commit or await refs.is_ancestor(commit, base_commit)
+    return await refs.is_within(commit, (await refs.list(BASES)).values())
 
 
-async def _drop_known(refs: StoreRefs, kept: str, base_commit: str, head: str) -> None:
-    """Removes kept refs that hold nothing beyond the base and the head."""
-    known = [tip for tip in (base_commit, head) if tip]
-    found = await refs.list(kept)
-    drop = [ref for ref, tip in found.items() if "/earlier/" not in ref and await refs.is_within(tip, known)]
-    await refs.delete(drop)
+async def _is_spare(refs: StoreRefs, ref: str, tip: str, base_commit: str, head: str) -> bool:
+    """Whether a kept ref holds nothing beyond base and head."""
+    if "/earlier/" in ref:
+        return False
+    known = [commit for commit in (base_commit, head) if commit]
+    return tip in known or await refs.is_within(tip, known)

@@ -13,12 +13,10 @@ from polecat_town.domain.domain import (
     agent_domain,
     agent_environment,
     describe_end,
-    remove_tree,
     run_in_domain,
 )
 from polecat_town.errors import WorkspaceError
-from polecat_town.git import scripts
-from polecat_town.git.leftovers import settle_leftovers
+from polecat_town.git import leftovers, scripts
 from polecat_town.git.store import Store
 from polecat_town.git.types import WorkspaceState
 
@@ -60,10 +58,10 @@ class Workspace:
         Raises WorkspaceError, StoreError.
         """
         await self.store.open()
-        for commit, what in ((start_commit, "commit to start from"), (self.base_commit, "base commit")):
+        for commit in sorted({start_commit, self.base_commit}):
             if await self.store.refs.get(commit) is None:
-                raise WorkspaceError(f"the {what}, {commit}, is not in the town's store; fetch it first")
-        head = await settle_leftovers(self)
+                raise WorkspaceError(f"the commit {commit} is not in the town's store; fetch it first")
+        head = await leftovers.settle_leftovers(self)
         if head is not None:
             return head
         start = await self.store.work_commit(self.uid) or start_commit
@@ -76,7 +74,10 @@ class Workspace:
 
     async def state(self) -> WorkspaceState:
         """HEAD, branch and uncommitted changes. Raises WorkspaceError when the worktree can't be read."""
-        done = await self.script(scripts.STATE, str(STATUS_LIMIT))
+        return await self._state(STATUS_LIMIT)
+
+    async def _state(self, status_limit: int) -> WorkspaceState:
+        done = await self.script(scripts.STATE, str(status_limit))
         if not done.ok:
             raise WorkspaceError(f"the worktree of {self.name} can't be read: {_words(done)}")
         head, branch, status = (*done.output.split("\n", 2), "", "")[:3]
@@ -88,7 +89,7 @@ class Workspace:
 
     async def head(self) -> str | None:
         """Commit of HEAD; None when there is none. Raises WorkspaceError."""
-        return (await self.state()).head
+        return (await self._state(0)).head
 
     async def commit_all(self, message: str) -> str | None:
         """Commits everything on the branch, untracked files included; the new commit, or None if clean.
@@ -110,12 +111,21 @@ class Workspace:
         line = Command(("sh", "-c", command), self.worktree, env)
         return await run_in_domain(self.domain, line, marker=self.uid, timeout_seconds=timeout_seconds)
 
-    async def remove(self) -> None:
-        """Deletes repository and worktree. End the polecat's processes and take its work over first.
+    async def rescue(self, message: str) -> str | None:
+        """Commits everything with this message and takes it over into the store; the commit, or None without work.
 
-        Raises DomainError.
+        Puts a damaged worktree right first. End the polecat's processes before. Raises WorkspaceError,
+        DomainError or StoreError when something can't be read; `remove` then moves the directory aside.
         """
-        await remove_tree(self.store.rig_dir, self.name, self.directory)
+        return await leftovers.rescue(self, message)
+
+    async def remove(self) -> None:
+        """Deletes repository and worktree. End the polecat's processes first.
+
+        Work that is not in the store is taken over before; what can't be read is moved to `<rig_dir>/.lost/`
+        and never deleted. Raises DomainError, WorkspaceError, StoreError.
+        """
+        await leftovers.remove(self)
 
     async def script(self, script: str, *arguments: str, timeout_seconds: float = GIT_SECONDS) -> Completed:
         """Runs one of `scripts` in the domain. Raises DomainError when it can't be started."""

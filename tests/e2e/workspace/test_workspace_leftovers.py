@@ -145,6 +145,29 @@ async def test_unreadable_repository_is_moved_aside_not_deleted(project: Project
     assert list((store.rig_dir / ".lost").glob("toast-*/worktree/work.txt"))
 
 
+@pytest.mark.parametrize("wreck", ["committed", "dirty", "no-git-file", "half-made"])
+async def test_i23_removing_takes_over_what_nobody_has_yet(store: Store, wreck: str) -> None:
+    agent = await new_agent(store)
+    commit = await agent.commits()
+    await leave(agent, wreck)
+    await agent.workspace.remove()
+    assert not agent.workspace.directory.exists()
+    await _assert_kept(store, commit)
+    await agent.workspace.remove()
+
+
+@pytest.mark.parametrize("wreck", ["clean", "dirty", "no-git-file", "half-made", "locked"])
+async def test_rescue_commits_and_takes_over(store: Store, wreck: str) -> None:
+    agent = await new_agent(store)
+    await agent.commits()
+    (agent.workspace.worktree / "open.txt").write_text("edited")
+    await leave(agent, wreck)
+    rescued = await agent.workspace.rescue("Unfinished work")
+    assert rescued is not None and rescued == await store.work_commit(agent.workspace.uid)
+    files = git(store.git_dir, "ls-tree", "--name-only", rescued).splitlines()
+    assert "work.txt" in files and ("open.txt" in files) == (wreck != "half-made")
+
+
 async def test_unknown_commits_are_refused_with_a_sentence(store: Store) -> None:
     agent = await new_agent(store)
     missing = "0123456789" * 4
