@@ -78,6 +78,7 @@ class Rigs:
             default_branch=rig.spec.repository.default_branch,
             branch_prefix=rig.spec.branch_prefix,
             credentials=await self._credentials(rig),
+            names=tuple(rig.spec.polecats.names),
         )
         return self._store(name, remote)
 

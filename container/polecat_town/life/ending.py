@@ -54,9 +54,7 @@ async def settle(life: Life) -> None:
     workspace = await open_workspace(life)
     commit: str | None = None
     try:
-        if workspace.worktree.exists():
-            await workspace.commit_all(rescue_message(life.state))
-            commit = await workspace.store.take_over(workspace)
+        commit = await workspace.rescue(rescue_message(life.state))
     except (WorkspaceError, DomainError) as error:
         # What the agent did to its own directory; commits taken over before are still there.
         life.log.warning("worktree can't be read at the end: %s", error)
