@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any
@@ -26,6 +25,7 @@ from polecat_town.endpoint.operations import build_operations
 from polecat_town.endpoint.server import AgentEndpoint
 from polecat_town.endpoint.tokens import TokenVerifier
 from polecat_town.life.services import PodState, Services
+from polecat_town.lock import HeldElsewhereError, PolecatLock
 from polecat_town.pod.binary import check_binary
 from polecat_town.pod.entry import PodEntry
 from polecat_town.pod.guard import watch_memory
@@ -43,6 +43,20 @@ _PRUNE_SECONDS = 600.0
 _LOOK_SECONDS = 1.0
 _LEAVE_SECONDS = 5.0
 """How long, after all work is safe, the pod waits for its Polecats to be deleted."""
+
+
+async def _acquire(lock: PolecatLock, stop: asyncio.Event) -> bool:
+    """Waits until no other supervisor uses the volume; False if it is to stop before that."""
+    while not stop.is_set():
+        try:
+            lock.acquire()
+            return True
+        except HeldElsewhereError as error:
+            log.warning("another supervisor is at work: %s", error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await stop.wait()
+    return False
 
 
 class PartEndedError(Exception):
@@ -64,8 +78,8 @@ class TownPodProgram:
             api,
             namespace,
             settings.pod_name,
-            # Of this process: a second one with the same pod's identity has to wait.
-            f"{settings.pod_uid}_{uuid.uuid4().hex[:8]}",
+            # A second process of the same pod is kept out by the lock on the volume.
+            settings.pod_uid,
             renew_seconds=settings.lease_seconds,
             fencing_seconds=settings.fencing_seconds,
             on_fenced=self._fence,
@@ -107,6 +121,16 @@ class TownPodProgram:
         settings = self._settings
         for folder in ("rigs", "state", "locks", "streams", "logs"):
             (settings.data_dir / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = PolecatLock(settings.data_dir / "locks" / "supervisor")
+        if not await _acquire(lock, stop):
+            return
+        try:
+            await self._run_alone(stop)
+        finally:
+            lock.release()
+
+    async def _run_alone(self, stop: asyncio.Event) -> None:
+        settings = self._settings
         operations = build_operations(self._trouble, self._unready)
         listening = bind(settings.listen_host, settings.listen_port, settings.data_dir / "town-port")
         listener = Listener(operations, listening)

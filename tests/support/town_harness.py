@@ -113,6 +113,10 @@ class TownHarness:
         keys = {"metadata": {"name": protocol.JWKS_CONFIG_MAP}, "data": {protocol.JWKS_KEY: self.signer.jwks()}}
         await self.api.create(CONFIG_MAP, self.namespace, keys)
 
+    async def set_slots(self, slots: int) -> None:
+        """How many polecats the pod may run."""
+        await self.api.patch_merge(TOWN, self.namespace, "main", {"spec": {"slots": slots}})
+
     async def limit_memory(self, quantity: str) -> None:
         """How much one agent may use."""
         await self.api.patch_merge(TOWN, self.namespace, "main", {"spec": {"agentMemory": quantity}})
