@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -171,8 +171,9 @@ class KubeApi:
 
     async def raw(self, path: str) -> str:
         """The text at a path such as `/readyz` or `/metrics`."""
-        async with self._request("GET", path) as response:
-            return await response.text()
+        with _translated(f"GET {path}", ambiguous=False):
+            async with self._request("GET", path) as response:
+                return await response.text()
 
     async def watch(
         self,
@@ -217,14 +218,9 @@ class KubeApi:
         body: Any = None,
         patch: Literal["json", "merge", "apply"] | None = None,
     ) -> Json:
-        try:
+        with _translated(f"{method} {path}", ambiguous=method != "GET"):
             async with self._request(method, path, query=query, body=body, patch=patch) as response:
                 return dict(await response.json(content_type=None))
-        except (aiohttp.ClientConnectorError, ConnectionRefusedError) as error:
-            raise UnavailableError(f"{method} {path}", f"the API server can't be reached: {error}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            kind = UnavailableError if method == "GET" else UnknownOutcomeError
-            raise kind(f"{method} {path}", f"no answer: {error!r}") from error
 
     @asynccontextmanager
     async def _request(
@@ -252,6 +248,18 @@ class KubeApi:
             if response.status >= 400:
                 raise await _error(f"{method} {path}", response)
             yield response
+
+
+@contextmanager
+def _translated(what: str, *, ambiguous: bool) -> Iterator[None]:
+    """Connection errors as errors of ours: no connection, or no answer to a request that may have been carried out."""
+    try:
+        yield
+    except (aiohttp.ClientConnectorError, ConnectionRefusedError) as error:
+        raise UnavailableError(what, f"the API server can't be reached: {error}") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        kind = UnknownOutcomeError if ambiguous else UnavailableError
+        raise kind(what, f"no answer: {error!r}") from error
 
 
 async def _error(what: str, response: aiohttp.ClientResponse) -> ApiError:
