@@ -1,5 +1,6 @@
 """`polecat demo` as a newcomer runs it: the real Kilo CLI, real Git, the scripted model."""
 
+import asyncio
 import json
 import os
 import re
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from polecat_local.demo.model import ScriptedModel
+from polecat_local.demo.plays import load_plays, script_of
 
 DEMO_SECONDS = 280.0
 END_SECONDS = 20.0
@@ -87,28 +91,37 @@ def test_interrupted(data_dir: Path, line: str) -> None:
     assert processes_of(data_dir) == []
 
 
-def test_kept(data_dir: Path) -> None:
-    done = subprocess.run(
-        command("demo", "--keep", "--data-dir", str(data_dir)),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEMO_SECONDS,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"export KUBECONFIG={data_dir}/kubeconfig" in done.stdout
-    assert f"polecat down --data-dir {data_dir}" in done.stdout
+async def test_kept_and_with_a_model_of_the_users_own(data_dir: Path, tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text("not-a-real-key\n")
+    async with ScriptedModel(script_of(load_plays()), api_key="not-a-real-key") as model:
+        own = ("--model-endpoint", model.url, "--model", "thinker", "--api-key-file", str(key_file))
+        done = await asyncio.create_subprocess_exec(
+            *command("demo", "--keep", "--data-dir", str(data_dir), *own),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(DEMO_SECONDS):
+            said = (await done.communicate())[0].decode()
+        assert model.count >= sum(len(play.steps) for play in load_plays())
+    assert done.returncode == 0, said
+    assert f"export KUBECONFIG={data_dir}/kubeconfig" in said
+    assert f"polecat down --data-dir {data_dir}" in said
 
     kubectl = [str(data_dir / "bin" / "kubectl"), f"--kubeconfig={data_dir}/kubeconfig"]
     env = {"HOME": str(data_dir), "PATH": os.defpath}
-    beads = subprocess.run([*kubectl, "get", "beads", "-o", "json"], env=env, capture_output=True, check=True)
+    beads = subprocess.run(  # noqa: ASYNC221 - the model is not needed any more
+        [*kubectl, "get", "beads", "-o", "json"], env=env, capture_output=True, check=True, timeout=60
+    )
     assert [bead["status"]["state"] for bead in json.loads(beads.stdout)["items"]] == ["Done"] * 5
 
-    again = subprocess.run(command("demo", "--data-dir", str(data_dir)), capture_output=True, text=True, check=False)
+    again = subprocess.run(  # noqa: ASYNC221
+        command("demo", "--data-dir", str(data_dir)), capture_output=True, text=True, check=False, timeout=60
+    )
     assert again.returncode == 1
     assert "in use by process" in again.stderr
 
-    subprocess.run(command("down", "--data-dir", str(data_dir)), check=True, timeout=60)
+    subprocess.run(command("down", "--data-dir", str(data_dir)), check=True, timeout=60)  # noqa: ASYNC221
     wait_for(lambda: not processes_of(data_dir), END_SECONDS, "all processes ended")
 
 
