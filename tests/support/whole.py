@@ -110,6 +110,21 @@ class World:
         self.made[name] = await self.api.create(BEAD, self.namespace, body)
         return self.made[name]
 
+    async def store(self, count: int, rig: str = "bench") -> None:
+        """Applies so many suspended beads, and waits until the operator has said so of each."""
+        start = len(self.made)
+        for first in range(start, start + count, 500):
+            some = range(first, min(first + 500, start + count))
+            await asyncio.gather(
+                *(self.bead(f"stored-{n}", [{"say": "x" * 1000}], rig=rig, suspend=True) for n in some)
+            )
+        async with asyncio.timeout(LONG_SECONDS):
+            while True:
+                items, _ = await self.api.list(BEAD, self.namespace)
+                if all(reason(item) for item in items):
+                    return
+                await asyncio.sleep(1)
+
     async def until(
         self,
         resource: ResourceType,
