@@ -1,6 +1,7 @@
 """What people give to `polecat sling`, and the beads that are made of it."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,11 @@ def test_any_title_gives_a_name_that_kubernetes_takes(title: str, prompt: str) -
 
 @given(st.text(max_size=400))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
-    for parse in (lambda: parse_markdown(text, "x"), lambda: parse_yaml(text, "x", "web")):
+    parsers: list[Callable[[], list[Draft]]] = [
+        lambda: parse_markdown(text, "x"),
+        lambda: parse_yaml(text, "x", "web"),
+    ]
+    for parse in parsers:
         try:
             drafts = parse()
         except InputError:
