@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory  # the type of a public parameter
 
 from polecat_api import GROUP, VERSION
 from polecat_kube.connection import Connection
@@ -50,13 +51,20 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
+class _NoMemories(ResourceMemories):
+    """kopf keeps no memo of each object: some two kilobytes for each that exists."""
+
+    async def recall(self, raw_body: Any, *, ephemeral: bool = False, **more: Any) -> ResourceMemory:
+        return await super().recall(raw_body, ephemeral=True, **more)
+
+
 def kopf_settings() -> kopf.OperatorSettings:
     """Everything of kopf that writes or polls is off."""
     settings = kopf.OperatorSettings()
     settings.persistence.finalizer = f"{GROUP}/kopf-unused"
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.persistence.progress_storage = _NoProgress()
-    settings.queueing.idle_timeout = 0.2
+    settings.queueing.idle_timeout = 0.02
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 20
     settings.networking.connect_timeout = 5
@@ -109,6 +117,7 @@ async def watch_for_ever(
     await kopf.operator(
         registry=registry_for(intake, connection),
         settings=kopf_settings(),
+        memories=_NoMemories(),
         clusterwide=not namespaces,
         namespaces=namespaces,
         standalone=True,
