@@ -9,18 +9,14 @@ import os
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jwt
 import psutil
 import yaml
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from polecat_api import protocol
 from polecat_api.branches import build_branch
@@ -33,6 +29,7 @@ from polecat_local.install import TOWN_ACCOUNT, grant_town, service_account_toke
 from polecat_local.kubeconfig import write_kubeconfig
 from support.control_plane import SharedControlPlane
 from support.fake_agent import FAKE_KILO
+from support.town_made import Signer
 
 POD = "main-0"
 Json = dict[str, Any]
@@ -45,36 +42,6 @@ WORK: Script = (
 """An agent that does something and says so."""
 LONG = "for i in $(seq 600); do sleep 0.1; done"
 """A command that takes a minute, if nobody ends it."""
-
-
-class Signer:
-    """The operator's key, and the tokens made with it."""
-
-    def __init__(self, kid: str = "k1") -> None:
-        self.kid = kid
-        self.key = Ed25519PrivateKey.generate()
-
-    def jwks(self) -> str:
-        """The public key as the operator publishes it."""
-        raw = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-        return json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": self.kid, "x": x}]})
-
-    def token(self, polecat_uid: str, bead_uid: str, attempt: int, **changes: Any) -> str:
-        """A token; `changes` replace its claims."""
-        now = int(time.time())
-        claims = {
-            "iss": protocol.TOKEN_ISSUER,
-            "aud": protocol.TOKEN_AUDIENCE_AGENT,
-            "sub": polecat_uid,
-            protocol.CLAIM_BEAD: bead_uid,
-            protocol.CLAIM_ATTEMPT: attempt,
-            "jti": uuid.uuid4().hex,
-            "iat": now,
-            "nbf": now - protocol.TOKEN_LEEWAY_SECONDS,
-            "exp": now + 3600,
-        }
-        return jwt.encode(claims | changes, self.key, algorithm="EdDSA", headers={"kid": self.kid})
 
 
 class TownHarness:
@@ -213,6 +180,11 @@ class TownHarness:
         }
         await self.api.create(RIG, self.namespace, {"metadata": {"name": name}, "spec": body})
 
+    async def secret(self, name: str, values: dict[str, str]) -> None:
+        """A Secret of the user."""
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        await self.api.create(SECRET, self.namespace, {"metadata": {"name": name}, "data": data})
+
     async def sling(
         self,
         bead: str,
@@ -278,8 +250,7 @@ class TownHarness:
         text = value or self.signer.token(polecat["metadata"]["uid"], spec["beadRef"]["uid"], spec["attempt"])
         secret = spec["tokenSecretRef"]["name"]
         await self.api.delete(SECRET, self.namespace, secret)
-        data = {protocol.TOKEN_KEY: base64.b64encode(text.encode()).decode()}
-        await self.api.create(SECRET, self.namespace, {"metadata": {"name": secret}, "data": data})
+        await self.secret(secret, {protocol.TOKEN_KEY: text})
 
     async def delete(self, polecat: Json) -> None:
         """Asks for the deletion, and does not wait."""
