@@ -229,6 +229,7 @@ class Operator:
             self._keys.publish_again()
             self._standing.forget()
             self._polecats.forget_missing()
+            self._cache.forget_pods(self._clock.mono() - 2 * self._snapshots.fence_seconds)
             self._board.blocked_names.clear()
             self._router.look_at_everything()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -155,6 +155,8 @@ class Cache:
         """Polecat UID → `time.monotonic()` when it was first seen."""
         self.pods: dict[tuple[str, str, str], PodSeen] = {}
         """(namespace, town, pod)."""
+        self.pods_gone: dict[tuple[str, str, str], float] = {}
+        """Place → when its entry disappeared from the town, or the town itself, on the monotonic clock."""
 
     def _bead(self, old: BeadView | None, new: BeadView | None) -> None:
         for view, sign in ((old, -1), (new, +1)):
@@ -202,13 +204,15 @@ class Cache:
     def _town(self, old: HeldTown | None, new: HeldTown | None) -> None:
         namespace, name = (new or old).key  # type: ignore[union-attr]
         reported = {pod.name: pod for pod in new.town.status.pods} if new is not None else {}
+        now = self._clock.mono()
         for place in [place for place in self.pods if place[:2] == (namespace, name) and place[2] not in reported]:
             del self.pods[place]
-        now = self._clock.mono()
+            self.pods_gone[place] = now
         for pod in reported.values():
             place = (namespace, name, pod.name)
             stamp = pod.seen_time.timestamp()
             before = self.pods.get(place)
+            self.pods_gone.pop(place, None)
             if before is None:
                 # An entry met for the first time may be long dead: its own age counts, as clocks are close enough.
                 observed = now - max(0.0, self._clock.now().timestamp() - stamp)
@@ -228,9 +232,9 @@ class Cache:
         """UIDs of the rig's beads whose UIDs begin with the same six digits, its own among them."""
         return self.by_prefix.get((bead.namespace, bead.rig, bead_hex(bead.uid)[:PREFIX_MIN_LENGTH]), set())
 
-    def open_beads(self) -> Iterator[BeadView]:
-        """Beads that have not ended."""
-        return (bead for bead in self.beads.items.values() if bead.phase is not Phase.TERMINAL)
+    def forget_pods(self, gone_before: float) -> None:
+        """Drops what is remembered of pods that disappeared before this time of the monotonic clock."""
+        self.pods_gone = {place: gone for place, gone in self.pods_gone.items() if gone >= gone_before}
 
 
 KeyT = TypeVar("KeyT")

@@ -7,13 +7,12 @@ from collections.abc import Collection
 from typing import Any
 
 import aiohttp
-import kopf
-from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory  # the type of a public parameter
 
 from polecat_api import GROUP, VERSION
 from polecat_kube.connection import Connection
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN, ResourceType
 from polecat_operator.intake import Intake
+from polecat_operator.lean_kopf import ResourceMemories, ResourceMemory, kopf
 
 CONNECTIONS = 8
 """One for each watch, and some for lists."""

@@ -45,14 +45,15 @@ class Snapshots:
     def polecat(self, polecat: Polecat, mono: float) -> PolecatWorld:
         """A Polecat and its pod."""
         namespace, town = polecat.metadata.namespace, polecat.spec.town_ref.name
-        seen = self._cache.pods.get((namespace, town, polecat.spec.pod))
+        place = (namespace, town, polecat.spec.pod)
+        seen = self._cache.pods.get(place)
         return PolecatWorld(
             polecat=polecat,
             age_seconds=mono - self._cache.first_seen.get(polecat.metadata.uid, mono),
             pod_silent_seconds=mono - seen.observed if seen else None,
             pod_uid=seen.uid if seen else None,
             pod_uid_seconds=mono - seen.uid_observed if seen else 0.0,
-            town_unseen_seconds=mono - self._began,
+            town_unseen_seconds=mono - self._cache.pods_gone.get(place, self._began),
         )
 
     def given_up(self, polecat: Polecat, mono: float) -> tuple[Reason, str] | None:

@@ -54,7 +54,7 @@ class PolecatWorld:
     pod_uid_seconds: float
     """Since that UID was first seen."""
     town_unseen_seconds: float
-    """Since this process began to look, for pods without an entry."""
+    """For pods without an entry: since it disappeared, or this process began to look."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,8 +148,7 @@ async def test_polecat_that_nobody_claims_is_given_up_and_tried_again(
         assert "StartFailed" in find(paused, "Ready")["message"]
         assert paused["status"]["interruptions"] == 1
         town.claiming = town.settling = True
-        again = await town.until_bead("one", "Starting")
-        await town.until_polecat(f"web-{again['status']['polecat']}", attempt=2)
+        await town.until_attempt("one", 2)
 
 
 async def test_name_taken_by_a_foreign_polecat_is_passed_over(

@@ -134,9 +134,9 @@ async def test_rerun_runs_a_finished_bead_again_with_a_new_serial(town: PlayedTo
     assert find(failed, "Succeeded")["status"] == "False"
     assert find(failed, "Stalled")["status"] == "True"
     await town.change_bead("one", rerun="1")
-    again = await town.until_polecat("web-toast", attempt=2)
+    again = await town.until_attempt("one", 2)
     assert again["spec"]["startCommit"] == "c" * 40
-    await town.finish("web-toast", "Done")
+    await town.finish(again["metadata"]["name"], "Done")
     done = await town.until_bead("one", "Done")
     assert done["status"]["attempts"] == 2
     assert "savedCommit" not in done["status"]
@@ -266,7 +266,7 @@ async def test_polecat_deleted_by_hand_is_replaced_without_using_up_an_attempt(t
     await town.bead("one")
     await town.until_polecat("web-toast")
     await town.api.delete(POLECAT, town.namespace, "web-toast")
-    await town.until_polecat("web-toast", attempt=2)
+    await town.until_attempt("one", 2)
     assert (await town.get_bead("one"))["status"]["attempts"] == 0
 
 

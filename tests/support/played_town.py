@@ -202,6 +202,18 @@ class PlayedTown:
 
         return await eventually(look) or {}
 
+    async def until_attempt(self, bead: str, attempt: int) -> Json:
+        """The claimed Polecat of this attempt at a bead, whatever its name."""
+
+        async def look() -> Json | None:
+            for polecat in await self.polecats():
+                mine = polecat["spec"]["beadRef"]["name"] == bead and polecat["spec"]["attempt"] == attempt
+                if mine and (polecat.get("status") or {}).get("claim"):
+                    return polecat
+            return None
+
+        return await eventually(look) or {}
+
     async def until_gone(self, polecat: str) -> None:
         """Comes back when the Polecat does not exist."""
 
