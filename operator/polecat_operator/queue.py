@@ -43,7 +43,8 @@ class KeyedQueue:
         self._running: dict[Key, Lane] = {}
         self._busy = [0 for _ in Lane]
         self._again: dict[Key, Lane] = {}
-        self._timers: dict[Key, tuple[asyncio.TimerHandle, Lane]] = {}
+        self._timers: dict[Key, tuple[asyncio.Handle, float, Lane]] = {}
+        """Key → timer, time of the loop when it is due, lane. (uvloop's handles don't all know their time.)"""
         self._failures: dict[Key, int] = {}
         self._later_limit = later_limit
         self._first_retry = first_retry_seconds
@@ -84,13 +85,13 @@ class KeyedQueue:
         when = loop.time() + max(0.0, seconds)
         planned = self._timers.get(key)
         if planned is not None:
-            timer, planned_lane = planned
+            timer, planned_when, planned_lane = planned
             lane = min(lane, planned_lane)
-            if timer.when() <= when and lane == planned_lane:
+            if planned_when <= when and lane == planned_lane:
                 return
-            when = min(when, timer.when())
+            when = min(when, planned_when)
             timer.cancel()
-        self._timers[key] = (loop.call_at(when, self._due, key, lane), lane)
+        self._timers[key] = (loop.call_at(when, self._due, key, lane), when, lane)
 
     def _due(self, key: Key, lane: Lane) -> None:
         self._timers.pop(key, None)
@@ -173,7 +174,7 @@ class KeyedQueue:
 
     def close(self) -> None:
         """Cancels all timers."""
-        for timer, _ in self._timers.values():
+        for timer, _, _ in self._timers.values():
             timer.cancel()
         self._timers.clear()
         if self._patience is not None:

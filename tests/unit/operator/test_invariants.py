@@ -4,9 +4,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.operator_simulation import Simulation, run
 
 from polecat_kube.resources import BEAD, POLECAT
+from support.operator_simulation import Simulation, run
 
 BEADS = ["a", "b", "c", "d", "e"]
 ENDS = ["Done", "NoChanges", "AgentFailed", "Escalated", "TimedOut", "StartFailed", "Interrupted", "Cancelled"]
