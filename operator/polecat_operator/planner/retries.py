@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from polecat_api.bead import BeadStatus, Usage
+from polecat_api.bead import BeadResult, BeadStatus, Usage
 from polecat_api.conditions import REASONS, Outcome, Reason
 from polecat_api.names import display_name
 from polecat_api.polecat import Polecat
@@ -78,7 +78,7 @@ def account(
                 saved_commit=None,
                 saved_ref=None,
             ),
-            Note("Normal", reason, f"{name} has finished: {told}"),
+            Note("Normal", reason, f"{name} has finished: {_what_was_done(booked.result) or told}"),
             ending,
         )
     if outcome is Outcome.FINAL:
@@ -115,6 +115,13 @@ def _next(bead: BeadView, booked: BeadStatus, now: datetime, message: str = "") 
     if message:
         return report(bead, booked, Standing.OPEN, Reason.BACKING_OFF, message, now)
     return report(bead, booked, Standing.OPEN, Reason.QUEUED, "about to get a polecat", now)
+
+
+def _what_was_done(result: BeadResult | None) -> str:
+    if result is None:
+        return ""
+    size = f"{result.commits} commits, {result.files_changed} files, +{result.insertions} −{result.deletions} lines"
+    return f"{result.summary} ({size})" if result.summary else size
 
 
 def _ran_well(polecat: Polecat) -> bool:
