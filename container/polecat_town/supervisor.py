@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 _AGAIN_SECONDS = 2.0
 _POLL_SECONDS = 0.05
+_CALM_SECONDS = 1.0
+_AFTER_DEFECT_SECONDS = 5.0
 
 
 class Supervisor:
@@ -50,6 +53,10 @@ class Supervisor:
         self._known: dict[str, Polecat] = {}
         """Polecats of this pod as last seen, by UID."""
         self._freed = asyncio.Event()
+        self._claiming = 0
+        self._calm = asyncio.Event()
+        """Set while no claim is under way."""
+        self._calm.set()
         self._slots: int | None = None
 
     # -- what others ask -------------------------------------------------------------------------------------
@@ -140,19 +147,26 @@ class Supervisor:
         try:
             await self._may_run.wait()
             await self._take_lock(lock, uid, orphan)
-            finished = await (self._run_orphan(orphan) if orphan else self._run(uid))
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("life of %s failed", uid)
+            while True:
+                try:
+                    finished = await (self._run_orphan(orphan) if orphan else self._run(uid))
+                    break
+                except Exception:
+                    # A defect; the state on disk is that of the last step that was complete.
+                    log.exception("life of %s failed", uid)
+                self._forget(uid)
+                await asyncio.sleep(_AFTER_DEFECT_SECONDS)
         finally:
-            self._lives.pop(uid, None)
-            self._callers.pop(uid, None)
+            self._forget(uid)
             self._tasks.pop(uid, None)
             lock.release(remove=finished)
             metrics.POLECATS.set(len(self._lives))
             self._freed.set()
             self._on_change()
+
+    def _forget(self, uid: str) -> None:
+        self._lives.pop(uid, None)
+        self._callers.pop(uid, None)
 
     async def _take_lock(self, lock: PolecatLock, uid: str, orphan: LifeState | None) -> None:
         while orphan or uid in self._known:
@@ -171,6 +185,7 @@ class Supervisor:
             return True
         settings = self._services.settings
         given = polecat.status.claim
+        fresh = given is None
         if given is None:
             polecat = await self._claim(uid)
             if polecat is None:
@@ -184,7 +199,8 @@ class Supervisor:
         if state is None:
             state = _first_state(polecat)
             save_state(path, state, durable=False)
-        return await self._live(polecat, state.resumed(), foreign=given.pod_uid != settings.pod_uid)
+        foreign = given.pod_uid != settings.pod_uid
+        return await self._live(polecat, state.resumed(), foreign=foreign, fresh=fresh)
 
     async def _claim(self, uid: str) -> Polecat | None:
         """The claimed polecat; None if it is not to be had any more."""
@@ -206,7 +222,14 @@ class Supervisor:
                     await self._freed.wait()
             except TimeoutError:
                 continue
-        claimed = await claim(self._services.api, polecat, settings.pod_name, settings.pod_uid)
+        self._claiming += 1
+        self._calm.clear()
+        try:
+            claimed = await claim(self._services.api, polecat, settings.pod_name, settings.pod_uid)
+        finally:
+            self._claiming -= 1
+            if self._claiming == 0:
+                self._calm.set()
         if claimed is None:
             metrics.REFUSED_CLAIMS.labels("taken").inc()
             return None
@@ -216,9 +239,11 @@ class Supervisor:
     def _has_slot(self) -> bool:
         return self._slots is None or len(self._lives) < self._slots
 
-    async def _live(self, polecat: Polecat, state: LifeState, *, foreign: bool, gone: bool = False) -> bool:
+    async def _live(
+        self, polecat: Polecat, state: LifeState, *, foreign: bool, fresh: bool = False, gone: bool = False
+    ) -> bool:
         uid = state.identity.uid
-        life = Life(self._services, polecat, state, ACTIONS, foreign=foreign)
+        life = Life(self._services, polecat, state, ACTIONS, foreign=foreign, fresh=fresh)
         self._lives[uid] = life
         self._callers[uid] = LifeCaller(life)
         metrics.POLECATS.set(len(self._lives))
@@ -227,6 +252,10 @@ class Supervisor:
             life.observe(None)
         elif (latest := self._known.get(uid)) is not None and latest.metadata.deletion_timestamp is not None:
             life.observe(latest)
+        # Claims of the same moment come first: they are quick, and others wait for their answers.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CALM_SECONDS):
+                await self._calm.wait()
         await life.run()
         return True
 

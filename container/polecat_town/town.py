@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Coroutine
 from datetime import datetime
@@ -93,6 +94,7 @@ class TownPodProgram:
             pod=self._pod,
             tools_url=lambda: self._endpoint.tools_url,
             model_url=lambda: self._endpoint.model_url,
+            starting=asyncio.Semaphore(max(4, 2 * (os.cpu_count() or 1))),
             name_is_free=self._name_is_free,
         )
         self._supervisor = Supervisor(services, self._lease.held, self._entry_changed)

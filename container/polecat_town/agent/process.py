@@ -65,13 +65,27 @@ class Agent:
     async def close(self) -> None:
         """Closes the connections; the process is ended by whoever ends its whole domain."""
         await self.client.close()
+        release_port(self.port)
+
+
+_ports: set[int] = set()
+"""Ports of agents of this process: between looking for a free one and its use by the agent, no other gets it."""
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody uses now, kept for the caller until `release_port`."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _ports:
+            _ports.add(port)
+            return port
+
+
+def release_port(port: int) -> None:
+    """The port may be given to another agent."""
+    _ports.discard(port)
 
 
 def log_tail(path: Path) -> str:
@@ -104,7 +118,11 @@ async def start_agent(
         env=build_environment(base_environment, setup, password),
     )
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    process = await spawn_in_domain(domain, command, log_path, marker=marker)
+    try:
+        process = await spawn_in_domain(domain, command, log_path, marker=marker)
+    except BaseException:
+        release_port(port)
+        raise
     client = AgentClient(port, password)
     await client.__aenter__()
     return Agent(process, client, port, datetime.now(UTC), log_path, password)

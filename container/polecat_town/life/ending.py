@@ -15,7 +15,7 @@ from polecat_kube.errors import ConflictError, NotFoundError
 from polecat_kube.events import post_event
 from polecat_kube.resources import BEAD, POLECAT
 from polecat_town import metrics
-from polecat_town.domain.domain import kill_marked, remove_tree
+from polecat_town.domain.domain import remove_tree
 from polecat_town.errors import DomainError, RepositoryError, StoreError, WorkspaceError
 from polecat_town.git.types import Saved
 from polecat_town.life.prompts import rescue_message
@@ -37,13 +37,10 @@ async def stop(life: Life) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_SECONDS):
                 await life.turn_over.wait()
-    await drop_agent(life)
     identity = life.identity
-    settings = life.services.settings
-    if life.services.name_is_free(identity.rig, identity.name, identity.uid):
-        directory = settings.rig_dir(identity.rig) / identity.name
-        await kill_marked(identity.uid, settings.terminate_seconds, directory=directory)
-    life.stopped = True
+    alone = life.services.name_is_free(identity.rig, identity.name, identity.uid)
+    directory = life.services.settings.rig_dir(identity.rig) / identity.name
+    await drop_agent(life, directory if alone else None)
 
 
 async def settle(life: Life) -> None:

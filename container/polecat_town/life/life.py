@@ -52,8 +52,9 @@ class Life:
         actions: dict[Action, Perform],
         *,
         foreign: bool = False,
+        fresh: bool = False,
     ) -> None:
-        """`foreign`: the claim is that of an earlier life of this pod."""
+        """`foreign`: the claim is that of an earlier life of this pod. `fresh`: it was made just now."""
         settings = services.settings
         identity = state.identity
         self.services = services
@@ -72,7 +73,8 @@ class Life:
         self.live = Live()
         self.turn_over = asyncio.Event()
         """Set while the agent waits for a prompt."""
-        self.stopped = False
+        # Nothing has been started for a polecat that was just claimed.
+        self.stopped = fresh
         self.progress_at = time.monotonic()
         self.checkpoint_at = time.monotonic()
         self.nudged_at: float | None = None

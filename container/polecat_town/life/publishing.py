@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from polecat_api.bead import BeadResult
 from polecat_api.conditions import Reason
+from polecat_town.errors import DomainError, TownError, WorkspaceError
 from polecat_town.git.types import PushResult
 from polecat_town.git.workspace import Workspace
 from polecat_town.life.starting import find_rig, open_workspace
@@ -39,6 +40,13 @@ async def publish(life: Life) -> None:
         _refuse(life, refusal)
 
 
+def _unreadable(error: TownError) -> str:
+    return (
+        f"Not accepted: your worktree can't be read ({error}). Put it right (it must be a Git worktree on your "
+        "branch), then call done again."
+    )
+
+
 @contextlib.asynccontextmanager
 async def _told_when_slow(life: Life) -> AsyncIterator[None]:
     async def tell() -> None:
@@ -57,7 +65,10 @@ async def _told_when_slow(life: Life) -> AsyncIterator[None]:
 async def _try(life: Life, call: DoneCall) -> str | None:
     """Why it was refused; None when it is settled, in whichever way."""
     workspace = await open_workspace(life)
-    state = await workspace.state()
+    try:
+        state = await workspace.state()
+    except (WorkspaceError, DomainError) as error:
+        return _unreadable(error)
     if state.dirty:
         return (
             "Not accepted: there are uncommitted changes. Commit them (or remove what does not belong to the work, "
@@ -69,7 +80,10 @@ async def _try(life: Life, call: DoneCall) -> str | None:
             f"Not accepted: you are {where}, but the work belongs on {workspace.branch}. Bring your commits there "
             "(`git switch`, `git merge` or `git cherry-pick`), then call done again."
         )
-    commit = await workspace.store.take_over(workspace)
+    try:
+        commit = await workspace.store.take_over(workspace)
+    except (WorkspaceError, DomainError) as error:
+        return _unreadable(error)
     if commit is None:
         if not call.no_changes:
             return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ class Services:
     """Our MCP endpoint."""
     model_url: Callable[[], str]
     """Our model proxy."""
+    starting: asyncio.Semaphore
+    """Held while an agent's process becomes ready: more at once than the machine can start are all late."""
     name_is_free: Callable[[str, str, str], bool]
     """(rig, name, uid): whether no other life uses the directory of this name."""
 

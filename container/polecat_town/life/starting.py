@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polecat_api import protocol
@@ -112,8 +113,10 @@ async def make_worktree(life: Life) -> None:
     """Repository, worktree, a clean home, and the rig's set-up command."""
     workspace = await open_workspace(life)
     identity = life.identity
-    # What an earlier life of this supervisor has left behind must not write into the new worktree.
-    await kill_marked(identity.uid, 0.0)
+    if not life.stopped:
+        # What an earlier supervisor has left behind must not write into the new worktree.
+        await kill_marked(identity.uid, 0.0)
+        life.stopped = True
     if not life.state.home_made:
         await fresh_home(workspace.store.rig_dir, identity.name)
         life.update(home_made=True)
@@ -142,10 +145,25 @@ def find_rig(life: Life) -> Rig:
 
 async def start_process(life: Life) -> None:
     """The agent's server, inside the polecat's domain. A second one is never started beside a first."""
-    await drop_agent(life)
+    if not life.stopped:
+        await drop_agent(life)
     workspace = await open_workspace(life)
-    rig = find_rig(life)
-    setup = await _setup(life, rig)
+    setup = await _setup(life, find_rig(life))
+    async with life.services.starting:
+        try:
+            agent = await _launch(life, workspace, setup)
+        except process.AgentStartError as error:
+            if error.exit_code is None:
+                raise
+            # Another program of the machine may have taken the port in between.
+            life.log.warning("%s; it is started once more", error)
+            agent = await _launch(life, workspace, setup)
+    started = AgentProcess(pid=agent.process.pid, start_time=agent.started)
+    life.update(step=Step.PROCESS, process=started)
+    life.spawn(_watch_exit(life, agent), "exit watch")
+
+
+async def _launch(life: Life, workspace: Workspace, setup: AgentSetup) -> process.Agent:
     settings = life.services.settings
     identity = life.identity
     agent = await process.start_agent(
@@ -166,16 +184,19 @@ async def start_process(life: Life) -> None:
     except BaseException:
         await drop_agent(life)
         raise
-    started = AgentProcess(pid=agent.process.pid, start_time=agent.started)
-    life.update(step=Step.PROCESS, process=started)
-    life.spawn(_watch_exit(life, agent), "exit watch")
+    return agent
 
 
-async def drop_agent(life: Life) -> None:
-    """Ends the agent's processes, if there are any; the reverse of `start_process`."""
+async def drop_agent(life: Life, directory: Path | None = None) -> None:
+    """Ends the agent's processes, if there are any; the reverse of `start_process`.
+
+    `directory` finds those that scrubbed their environment: it is that of the name.
+    """
     agent, life.agent = life.agent, None
     group = agent.process.pid if agent else None
-    await kill_marked(life.identity.uid, life.services.settings.terminate_seconds, group=group)
+    grace = life.services.settings.terminate_seconds
+    await kill_marked(life.identity.uid, grace, group=group, directory=directory)
+    life.stopped = True
     if agent is not None:
         await agent.close()
 
