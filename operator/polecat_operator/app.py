@@ -61,7 +61,7 @@ class Operator:
         self._queue = KeyedQueue(later_limit=max(1, settings.workers // 4))
         self._board = Board()
         self._events = EventPoster(self._api, self._queue, self._clock)
-        self._router = Router(self._queue, self._board, self._events, settings, self._clock)
+        self._router = Router(self._queue, self._board, settings, self._clock)
         self._cache = self._router.cache
         self._elector = Elector(self._lease_api, settings, self._clock)
         self._intake = Intake(self._cache)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from polecat_api.conditions import Type, find_condition
+from polecat_api.conditions import Reason, Type, find_condition
 from polecat_api.polecat import Polecat
 from polecat_api.rig import Rig
 from polecat_api.town import Town
-from polecat_operator.actions import Note
 from polecat_operator.board import Board
 from polecat_operator.cache import Cache, HeldPolecat, HeldRig, HeldTown, ObjectKey
 from polecat_operator.clock import Clock
-from polecat_operator.posting import EventPoster
 from polecat_operator.queue import Key, KeyedQueue, Lane
 from polecat_operator.settings import Settings
 from polecat_operator.views import BeadView, Phase, finished, is_deleting
@@ -24,10 +22,9 @@ COUNTS_SECONDS = 1.0
 class Router:
     """Listens to the cache, and puts keys in the queue while this process leads."""
 
-    def __init__(self, queue: KeyedQueue, board: Board, events: EventPoster, settings: Settings, clock: Clock) -> None:
+    def __init__(self, queue: KeyedQueue, board: Board, settings: Settings, clock: Clock) -> None:
         self._queue = queue
         self._board = board
-        self._events = events
         self._settings = settings
         self.leading = False
         self.cache = Cache(self._bead, self._polecat, self._rig, self._town, clock)
@@ -56,7 +53,8 @@ class Router:
             return
         self._queue.add(Key("bead", *bead.key), Lane.LIFE)
         was, now = old.succeeded if old else None, new.succeeded if new else None
-        if old is None or new is None or was != now:
+        ring_opened = old is not None and old.reason == Reason.DEPENDENCY_CYCLE and bead.reason != old.reason
+        if old is None or new is None or was != now or ring_opened:
             for name in self.cache.dependents.get(bead.key, ()):
                 self._queue.add(Key("bead", bead.namespace, name), Lane.LIFE)
         if old is None or new is None or old.phase is not new.phase:
@@ -77,7 +75,6 @@ class Router:
         if new is None:
             self._queue.add(Key("schedule", *town), Lane.START)
             self._rig_key(rig, COUNTS_SECONDS)
-            self._tell_of_saved_work(held)
         elif old is None:
             self._new_polecat(held)
             self._rig_key(rig, COUNTS_SECONDS)
@@ -91,15 +88,6 @@ class Router:
             self._queue.add(Key("token", *held.key), Lane.LATER)
         if held.polecat.status.claim is None:
             self._queue.add_after(Key("bead", held.key[0], bead), self._settings.claim_seconds + 0.1, Lane.LIFE)
-
-    def _tell_of_saved_work(self, held: HeldPolecat) -> None:
-        """The bead of a deleted polecat may be gone: its work is not, and an Event says where it is."""
-        polecat = held.polecat
-        ref = polecat.spec.bead_ref
-        bead = self.cache.beads.items.get((held.key[0], ref.name))
-        if polecat.status.saved_ref and (bead is None or bead.uid != ref.uid):
-            message = f"the work of {held.key[1]} is kept at {polecat.status.saved_ref}"
-            self._events.post(held.key[0], ref.name, ref.uid, Note("Normal", "WorkSaved", message))
 
     def _rig(self, old: HeldRig | None, new: HeldRig | None) -> None:
         if not self.leading:

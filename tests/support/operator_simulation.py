@@ -198,7 +198,7 @@ class OneOperator:
         self.queue = SteppedQueue(clock)
         self.board = Board()
         events = EventPoster(api, self.queue, clock)
-        router = Router(self.queue, self.board, events, settings, clock)
+        router = Router(self.queue, self.board, settings, clock)
         self.cache = router.cache
         self.intake = Intake(self.cache)
         fence = _Open()

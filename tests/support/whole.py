@@ -161,7 +161,10 @@ class World:
 
     async def ended(self, *names: str) -> list[Json]:
         """The beads, once all have ended."""
-        return [await self.until(BEAD, name, lambda bead: condition(bead, "Succeeded") != "Unknown") for name in names]
+        return [
+            await self.until(BEAD, name, lambda bead: condition(bead, "Succeeded") in ("True", "False"))
+            for name in names
+        ]
 
     async def succeeded(self, *names: str) -> list[Json]:
         """The beads, which have all ended well: verified on the remote, and nothing left of their polecats."""
@@ -236,16 +239,24 @@ def reason(item: Json, type_: str = "Succeeded") -> str | None:
 
 
 def agent_processes(town_dir: Path) -> dict[str, list[psutil.Process]]:
-    """Polecat UID → its `kilo serve` processes, of the agents that work in this town's volume."""
-    found: dict[str, list[psutil.Process]] = {}
+    """Polecat UID → its `kilo serve` processes, of the agents that work in this town's volume.
+
+    A child of an agent is none, though it looks like one between its fork and its exec.
+    """
+    found: dict[str, dict[int, psutil.Process]] = {}
+    parents: dict[int, int] = {}
     for process in psutil.process_iter():
         try:
             uid = process.environ().get("POLECAT_UID")
             if uid and process.environ().get("HOME", "").startswith(str(town_dir)) and "serve" in process.cmdline():
-                found.setdefault(uid, []).append(process)
+                parents[process.pid] = process.ppid()
+                found.setdefault(uid, {})[process.pid] = process
         except psutil.Error:
             continue
-    return found
+    return {
+        uid: [process for pid, process in processes.items() if parents[pid] not in processes]
+        for uid, processes in found.items()
+    }
 
 
 class NeverTwo:
