@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import fcntl
 import json
+import logging
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
+
+log = logging.getLogger(__name__)
+_AGAIN_SECONDS = 1.0
 
 
 class HeldElsewhereError(Exception):
@@ -37,6 +43,19 @@ class PolecatLock:
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": own.pid, "startTime": own.create_time()}).encode(), 0)
         self._fd = fd
+
+    async def wait(self, stop: asyncio.Event) -> bool:
+        """Takes the lock as soon as it is free; False if `stop` is set before that."""
+        while not stop.is_set():
+            try:
+                self.acquire()
+                return True
+            except HeldElsewhereError as error:
+                log.warning("another supervisor is at work: %s", error)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_AGAIN_SECONDS):
+                        await stop.wait()
+        return False
 
     def release(self, *, remove: bool = False) -> None:
         """Gives the lock back; `remove` takes its file away first, when the polecat is gone for good."""

@@ -6,25 +6,22 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from polecat_api.conditions import Reason, Type, find_condition
 from polecat_api.polecat import Polecat
-from polecat_api.protocol import FINALIZER
-from polecat_kube.api import KubeApi
 from polecat_kube.errors import ApiError
-from polecat_kube.resources import POLECAT
 from polecat_town import metrics
+from polecat_town.adoption import first_state, stand_in, without_status
 from polecat_town.claims import claim
 from polecat_town.endpoint.tokens import AgentIdentity
+from polecat_town.finalizer import drop_finalizer
 from polecat_town.life.actions import ACTIONS
 from polecat_town.life.caller import LifeCaller
 from polecat_town.life.life import Life
 from polecat_town.life.services import Services
-from polecat_town.life.state import End, Identity, LifeState, Step, load_state, save_state
+from polecat_town.life.state import LifeState, Step, load_state, save_state
 from polecat_town.lock import HeldElsewhereError, PolecatLock
 
 log = logging.getLogger(__name__)
@@ -108,7 +105,7 @@ class Supervisor:
             polecat = Polecat.model_validate(new)
         except ValidationError as error:
             log.error("polecat %s can't be read: %s", new["metadata"]["name"], error.errors()[0]["msg"])
-            polecat = _without_status(new)
+            polecat = without_status(new)
         uid = polecat.metadata.uid
         self._known[uid] = polecat
         if (life := self._lives.get(uid)) is not None:
@@ -197,7 +194,7 @@ class Supervisor:
         path = settings.state_file(uid)
         state = load_state(path)
         if state is None:
-            state = _first_state(polecat)
+            state = first_state(polecat)
             save_state(path, state, durable=False)
         foreign = given.pod_uid != settings.pod_uid
         return await self._live(polecat, state.resumed(), foreign=foreign, fresh=fresh)
@@ -211,7 +208,7 @@ class Supervisor:
             if polecat is None or self._services.pod.draining:
                 return None
             if polecat.metadata.deletion_timestamp is not None:
-                await _let_go(self._services.api, polecat)
+                await self._let_go(polecat)
                 return None
             spec = polecat.spec
             if self.name_is_free(spec.rig_ref.name, spec.name, uid) and self._has_slot():
@@ -235,6 +232,14 @@ class Supervisor:
             return None
         metrics.CLAIMS.inc()
         return claimed
+
+    async def _let_go(self, polecat: Polecat) -> None:
+        """Deleted before anybody claimed it: there is nothing to save."""
+        try:
+            await drop_finalizer(self._services.api, polecat, unclaimed=True)
+        except ApiError as error:
+            # Not claimed, so that the operator takes it off after a while.
+            log.warning("finalizer of %s not removed: %s", polecat.metadata.name, error)
 
     def _has_slot(self) -> bool:
         return self._slots is None or len(self._lives) < self._slots
@@ -260,7 +265,7 @@ class Supervisor:
         return True
 
     async def _run_orphan(self, state: LifeState) -> bool:
-        return await self._live(_stand_in(state), state.resumed(), foreign=True, gone=True)
+        return await self._live(stand_in(state), state.resumed(), foreign=True, gone=True)
 
     # -- end of the pod --------------------------------------------------------------------------------------
 
@@ -285,71 +290,3 @@ class Supervisor:
 
 def _is_safe(life: Life) -> bool:
     return life.state.reported or life.state.step is Step.REMOVED
-
-
-def _first_state(polecat: Polecat) -> LifeState:
-    """The state of a polecat that has been claimed, and of which nothing else is known."""
-    claimed = polecat.status.claim
-    state = LifeState(identity=Identity.of(polecat), claim_time=claimed.time if claimed else datetime.now(UTC))
-    finished = find_condition(polecat.status.conditions, Type.FINISHED)
-    if finished is None or finished.status != "True":
-        return state
-    try:
-        reason = Reason(finished.reason)
-    except ValueError:
-        reason = Reason.INTERRUPTED
-    # It has ended, and only its memory was lost with the volume: it must not begin again.
-    return state.but(end=End(reason=reason, message=finished.message), settled=True, reported=True)
-
-
-def _without_status(item: Json) -> Polecat:
-    """A Polecat whose status somebody has made unreadable; the next report replaces it."""
-    claimed = (item.get("status") or {}).get("claim")
-    return Polecat.model_validate({**item, "status": {"claim": claimed} if claimed else {}})
-
-
-def _stand_in(state: LifeState) -> Polecat:
-    """What the Polecat of a state has been like, as far as saving its work needs it."""
-    identity = state.identity
-    return Polecat.model_validate(
-        {
-            "metadata": {"name": identity.object_name, "namespace": identity.namespace, "uid": identity.uid},
-            "spec": {
-                "name": identity.name,
-                "rigRef": {"name": identity.rig},
-                "townRef": {"name": "gone"},
-                "beadRef": {"name": identity.bead, "uid": identity.bead_uid},
-                "attempt": identity.attempt,
-                "pod": "gone",
-                "branch": identity.branch,
-                "baseBranch": identity.base_branch,
-                "title": identity.bead,
-                "model": "gone",
-                "limits": {},
-                "tokenSecretRef": {"name": "gone"},
-            },
-        }
-    )
-
-
-async def _let_go(api: KubeApi, polecat: Polecat) -> None:
-    """Takes the finalizer off a Polecat that was deleted before anybody claimed it."""
-    metadata = polecat.metadata
-    if FINALIZER not in metadata.finalizers:
-        return
-    path = f"/metadata/finalizers/{metadata.finalizers.index(FINALIZER)}"
-    try:
-        await api.patch_json(
-            POLECAT,
-            metadata.namespace,
-            metadata.name,
-            [
-                {"op": "test", "path": "/metadata/uid", "value": metadata.uid},
-                {"op": "test", "path": "/status", "value": None},
-                {"op": "test", "path": path, "value": FINALIZER},
-                {"op": "remove", "path": path},
-            ],
-        )
-    except ApiError as error:
-        # The next change or resync brings it here again.
-        log.warning("finalizer of %s not removed: %s", metadata.name, error)

@@ -26,7 +26,7 @@ from polecat_town.endpoint.operations import build_operations
 from polecat_town.endpoint.server import AgentEndpoint
 from polecat_town.endpoint.tokens import TokenVerifier
 from polecat_town.life.services import PodState, Services
-from polecat_town.lock import HeldElsewhereError, PolecatLock
+from polecat_town.lock import PolecatLock
 from polecat_town.pod.binary import check_binary
 from polecat_town.pod.entry import PodEntry
 from polecat_town.pod.guard import watch_memory
@@ -44,20 +44,6 @@ _PRUNE_SECONDS = 600.0
 _LOOK_SECONDS = 1.0
 _LEAVE_SECONDS = 5.0
 """How long, after all work is safe, the pod waits for its Polecats to be deleted."""
-
-
-async def _acquire(lock: PolecatLock, stop: asyncio.Event) -> bool:
-    """Waits until no other supervisor uses the volume; False if it is to stop before that."""
-    while not stop.is_set():
-        try:
-            lock.acquire()
-            return True
-        except HeldElsewhereError as error:
-            log.warning("another supervisor is at work: %s", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await stop.wait()
-    return False
 
 
 class PartEndedError(Exception):
@@ -124,7 +110,7 @@ class TownPodProgram:
         for folder in ("rigs", "state", "locks", "streams", "logs"):
             (settings.data_dir / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = PolecatLock(settings.data_dir / "locks" / "supervisor")
-        if not await _acquire(lock, stop):
+        if not await lock.wait(stop):
             return
         try:
             await self._run_alone(stop)

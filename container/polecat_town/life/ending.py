@@ -8,15 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from polecat_api.bead import BeadResult
-from polecat_api.polecat import Polecat
-from polecat_api.protocol import FINALIZER
-from polecat_kube.api import JsonPatch
-from polecat_kube.errors import ConflictError, NotFoundError
 from polecat_kube.events import post_event
-from polecat_kube.resources import BEAD, POLECAT
+from polecat_kube.resources import BEAD
 from polecat_town import metrics
 from polecat_town.domain.domain import remove_tree
 from polecat_town.errors import DomainError, RepositoryError, StoreError, WorkspaceError
+from polecat_town.finalizer import drop_finalizer
 from polecat_town.git.types import Saved
 from polecat_town.life.prompts import rescue_message
 from polecat_town.life.starting import drop_agent, open_workspace
@@ -135,30 +132,5 @@ async def remove(life: Life) -> None:
 
 async def finish(life: Life) -> None:
     """Takes the finalizer off, so that the name is free again, and forgets the polecat."""
-    await drop_finalizer(life)
+    await drop_finalizer(life.services.api, life.polecat)
     life.services.settings.state_file(life.identity.uid).unlink(missing_ok=True)
-
-
-async def drop_finalizer(life: Life) -> None:
-    """Removes our finalizer from this very Polecat; nothing happens if it is not there."""
-    api, identity = life.services.api, life.identity
-    polecat: Polecat | None = life.polecat
-    while polecat is not None and polecat.metadata.uid == identity.uid:
-        finalizers = polecat.metadata.finalizers
-        if FINALIZER not in finalizers:
-            return
-        path = f"/metadata/finalizers/{finalizers.index(FINALIZER)}"
-        patch: JsonPatch = [
-            {"op": "test", "path": "/metadata/uid", "value": identity.uid},
-            {"op": "test", "path": path, "value": FINALIZER},
-            {"op": "remove", "path": path},
-        ]
-        try:
-            await api.patch_json(POLECAT, identity.namespace, identity.object_name, patch)
-        except NotFoundError:
-            return
-        except ConflictError:
-            found = await api.get(POLECAT, identity.namespace, identity.object_name)
-            polecat = Polecat.model_validate(found) if found else None
-            continue
-        return
