@@ -110,14 +110,22 @@ async def test_suspend_stops_and_resume_goes_on_from_saved_work(town: PlayedTown
     assert (await town.get_bead("one"))["status"]["attempts"] == 0
 
 
-async def test_deleting_a_bead_ends_its_polecat_and_frees_its_name(town: PlayedTown) -> None:
-    await town.bead("one")
-    await town.until_polecat("web-toast")
-    await town.running("web-toast")
-    await town.api.delete(BEAD, town.namespace, "one")
-    await town.until_gone("web-toast")
-    await town.bead("two")
-    assert (await town.until_polecat("web-toast"))["spec"]["beadRef"]["name"] == "two"
+async def test_deleting_a_bead_ends_its_polecat_and_frees_its_name(
+    control_plane: SharedControlPlane, kube_api: KubeApi, namespace: str
+) -> None:
+    async with (
+        PlayedTown(kube_api, namespace).open(max_polecats=1) as town,
+        running_operator(control_plane.connection, namespace),
+    ):
+        await town.bead("one")
+        first = await town.until_polecat("web-toast")
+        await town.running("web-toast")
+        await town.bead("two")
+        await town.until_bead("two", "RigFull")
+        await kube_api.delete(BEAD, namespace, "one")
+        second = await town.until_attempt("two", 1)
+        assert second["metadata"]["name"] == first["metadata"]["name"]
+        assert second["metadata"]["uid"] != first["metadata"]["uid"]
 
 
 async def test_rerun_runs_a_finished_bead_again_with_a_new_serial(town: PlayedTown) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from polecat_api.conditions import Reason
 from polecat_kube.errors import ApiError
 from polecat_operator.cache import ObjectKey
 from polecat_operator.context import Context
@@ -29,7 +32,9 @@ class BeadController:
         if bead is None:
             self._forget(key)
             return
-        plan = plan_bead(context.snapshots.bead(bead, context.clock.mono()), context.clock.now())
+        world = context.snapshots.bead(bead, context.clock.mono())
+        plan = plan_bead(world, context.clock.now())
+        self._wake_ring(bead, world.cycle)
         self._stand(bead, plan)
         try:
             for action in plan.actions:
@@ -47,6 +52,13 @@ class BeadController:
         if plan.wake_at is not None:
             pause = (plan.wake_at - context.clock.now()).total_seconds() + 0.01
             context.queue.add_after(Key("bead", *key), pause, Lane.LIFE)
+
+    def _wake_ring(self, bead: BeadView, cycle: Sequence[str]) -> None:
+        """The last bead of a ring closes it for all: the others were told to wait, not that they wait in vain."""
+        for name in cycle:
+            other = self._context.cache.beads.items.get((bead.namespace, name))
+            if other is not None and name != bead.name and other.reason != Reason.DEPENDENCY_CYCLE:
+                self._context.queue.add(Key("bead", *other.key), Lane.LIFE)
 
     def _stand(self, bead: BeadView, plan: BeadPlan) -> None:
         """Puts the bead in its rig's queue, or takes it out, as the plan says."""
