@@ -49,7 +49,7 @@ OWNERSHIP: dict[str, Ownership] = {
         spec.resources.limits.memory         user      operator
         spec.storage.size                    user      operator
         spec.storage.className               user      operator
-        spec.agentMemory                     user      town
+        spec.agentMemory                     user      town operator
         spec.streamRetention.ageSeconds      user      town
         spec.streamRetention.totalSize       user      town
         status.observedGeneration            operator  user

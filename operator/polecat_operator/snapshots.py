@@ -114,7 +114,7 @@ class Snapshots:
         rooms = []
         for pod in held.town.status.pods:
             silent = mono - self._cache.pods[(*town, pod.name)].observed
-            room = pod_room(pod, held.town.spec.slots, used[pod.name], starting.get(pod.name, 0), silent)
+            room = pod_room(pod, held.town.spec, used[pod.name], starting.get(pod.name, 0), silent)
             if room is not None:
                 rooms.append(room)
         return tuple(rooms)

@@ -17,7 +17,7 @@ PEERS = {
     ("claimed a second", 50): "agent-sandbox 67–70, kelos 10–55, gastown-operator 41 /s",
     ("apply → polecat created, p50", 1): "agent-sandbox 13 ms",
     ("apply → claimed, p50", 1): "agent-sandbox 18 ms",
-    ("writes, all parties, without Events and Leases", 20): "gastown-operator 11.3, kelos 16.8, agent-sandbox 22",
+    ("writes, all parties, without Events and heartbeats", 20): "gastown-operator 11.3, kelos 16.8, agent-sandbox 22",
     ("resident memory, operator", 0): "kelos 60, gastown-operator 61, agent-sandbox 62 MiB",
 }
 """Measured in November 2026 on 2 cores, embedded kube-apiserver 1.36.3, pods that cost nothing; sources of August
@@ -27,7 +27,7 @@ AIMS = {
     ("apply → claimed, p99", 50): 450.0,
     ("claimed a second", 50): 100.0,
     ("apply → claimed, p50", 1): 20.0,
-    ("writes, all parties, without Events and Leases", 20): 12.0,
+    ("writes, all parties, without Events and heartbeats", 20): 12.0,
     ("resident memory, operator", 0): 80.0,
     ("resident memory, operator", 10000): 150.0,
 }

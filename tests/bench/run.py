@@ -20,6 +20,7 @@ from bench.latency import measure_latency
 from bench.memory import measure_memory
 from bench.report import Figure, print_report
 from bench.writes import measure_writes
+from polecat_kube.resources import TOWN
 from polecat_local.cluster import ClusterSettings, LocalCluster
 from polecat_local.demo.model import ScriptedModel
 from support.fake_agent import FAKE_KILO
@@ -42,6 +43,8 @@ async def run(rounds: int, sizes: list[int], stored: list[int]) -> list[Figure]:
         gates = await stack.enter_async_context(Gates())
         api = await stack.enter_async_context(cluster.api())
         world = World(cluster, api, make_remote(directory / "remote.git"), model, gates)
+        # A fake agent needs 15 MiB; with what a real one needs, admission by memory would hold the beads back.
+        await api.patch_merge(TOWN, world.namespace, "main", {"spec": {"agentMemory": "64Mi"}})
         await world.rig("bench", polecats={"max": SLOTS})
         if stored:
             figures += measure_memory(world, 0)

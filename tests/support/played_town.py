@@ -100,7 +100,9 @@ class PlayedTown:
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     @asynccontextmanager
-    async def open(self, *, slots: int = 5, max_polecats: int = 5, pods: tuple[str, ...] = ("main-0",)) -> AsyncIterator["PlayedTown"]:
+    async def open(
+        self, *, slots: int = 5, max_polecats: int = 5, pods: tuple[str, ...] = ("main-0",)
+    ) -> AsyncIterator["PlayedTown"]:
         """Applies Town and Rig, reports them ready, and acts until the end of the block."""
         await self.api.create(TOWN, self.namespace, {"metadata": {"name": self.town}, "spec": {"slots": slots}})
         await self.create_rig(max_polecats=max_polecats)

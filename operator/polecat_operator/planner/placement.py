@@ -9,28 +9,31 @@ from polecat_api.branches import bead_hex, build_branch
 from polecat_api.names import object_name
 from polecat_api.polecat import PolecatSpec
 from polecat_api.protocol import token_secret_name
+from polecat_api.quantities import to_bytes
 from polecat_api.rig import Rig
-from polecat_api.town import TownPod
+from polecat_api.town import TownPod, TownSpec
 from polecat_operator.views import BeadView
 from polecat_operator.world import Assignment, PodWorld
 
 START_RESERVE_BYTES = 1 << 30
-"""Memory set aside for each agent that has been placed and is not at work yet."""
+"""Memory set aside for each agent that has been placed and is not at work yet: what a Kilo CLI comes to after its
+first turns. Less where the town's `agentMemory` is less."""
 FRESH_SECONDS = 90.0
 """A pod whose entry has not changed for so long (three reports) gets no new work."""
 
 
-def pod_room(pod: TownPod, slots: int, used: int, starting: int, silent_seconds: float) -> PodWorld | None:
-    """What a pod can take; None if it takes no work now.
+def pod_room(pod: TownPod, town: TownSpec, used: int, starting: int, silent_seconds: float) -> PodWorld | None:
+    """What a pod of a town can take; None if it takes no work now.
 
     `used` polecats are placed in it, `starting` of them are not at work yet.
     """
     if not pod.ready or silent_seconds > FRESH_SECONDS:
         return None
-    free = slots - used
+    free = town.slots - used
     if pod.memory_limit_bytes:
-        left = pod.memory_limit_bytes - pod.memory_bytes - starting * START_RESERVE_BYTES
-        free = min(free, left // START_RESERVE_BYTES)
+        reserve = min(START_RESERVE_BYTES, to_bytes(town.agent_memory))
+        left = pod.memory_limit_bytes - pod.memory_bytes - starting * reserve
+        free = min(free, left // reserve)
     return PodWorld(pod.name, max(0, free), frozenset(pod.rigs))
 
 
