@@ -27,12 +27,14 @@ class AgentClient:
 
     def __init__(self, port: int, password: str) -> None:
         self._base = f"http://127.0.0.1:{port}"
-        self._auth = aiohttp.BasicAuth("kilo", password)
+        self._headers = {"Authorization": aiohttp.encode_basic_auth("kilo", password)}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            base_url=self._base, auth=self._auth, timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=2)
+            base_url=self._base,
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=2),
         )
         return self
 

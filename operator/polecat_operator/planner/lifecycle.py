@@ -81,7 +81,9 @@ def _new_run(bead: BeadView, status: BeadStatus, now: datetime) -> BeadStatus:
 
 
 def _settle(world: BeadWorld, status: BeadStatus) -> tuple[BeadStatus, PolecatWorld | None, tuple[PolecatWorld, ...]]:
-    """Status, current polecat and strays. The oldest polecat of the highest attempt is current.
+    """Status, current polecat and strays.
+
+    Of the polecats with the highest attempt the one that the bead's status names is current, else the oldest.
 
     A status that knows less than the polecats (it was edited or lost) is mended: the serial never goes back.
     """
@@ -89,7 +91,7 @@ def _settle(world: BeadWorld, status: BeadStatus) -> tuple[BeadStatus, PolecatWo
     candidates = [each for each in world.polecats if each.polecat.spec.attempt >= serial]
     if not candidates:
         return status, None, world.polecats
-    current = max(candidates, key=lambda each: each.polecat.spec.attempt)
+    current = max(candidates, key=lambda each: (each.polecat.spec.attempt, each.polecat.spec.name == status.polecat))
     attempt = current.polecat.spec.attempt
     mended = status.model_copy(
         update={
