@@ -53,7 +53,7 @@ async def settle(life: Life) -> None:
         # What the agent did to its own directory; commits taken over before are still there.
         life.log.warning("worktree can't be read at the end: %s", error)
     commit = commit or await workspace.store.work_commit(life.identity.uid)
-    if commit is None or commit in (life.state.base_commit, life.state.work_commit):
+    if commit is None or commit in (life.state.base_commit, life.state.start_commit):
         life.update(settled=True, head_commit=commit or life.state.head_commit)
         return
     saved = await workspace.store.save(life.identity.bead_uid, life.identity.attempt, commit)

@@ -22,7 +22,7 @@ def first_prompt(state: LifeState, title: str, prompt: str) -> str:
         "- If nothing has to be changed, call `polecat_done` with `no_changes`.\n"
         "- If only a person can decide, call `polecat_escalate` with the question.",
     ]
-    if state.work_commit and state.work_commit != state.base_commit:
+    if state.start_commit and state.start_commit != state.base_commit:
         parts.append(
             "An earlier attempt at this task has left commits on the branch. Look at them first "
             f"(`git log {_short_base(state)}..HEAD`), and go on from there."

@@ -59,7 +59,7 @@ async def fetch(life: Life) -> None:
         life.update(durable=False, announced=True)
     store = await life.services.rigs.store(identity.rig)
     fetched, _ = await asyncio.gather(store.fetch(identity.base_branch, identity.bead_uid), read_bead(life))
-    life.update(step=Step.FETCHED, base_commit=fetched.base_commit, work_commit=_start_of(life, fetched))
+    life.update(step=Step.FETCHED, base_commit=fetched.base_commit, start_commit=_start_of(life, fetched))
 
 
 def _start_of(life: Life, fetched: Fetched) -> str:
@@ -120,7 +120,7 @@ async def make_worktree(life: Life) -> None:
     if not life.state.home_made:
         await fresh_home(workspace.store.rig_dir, identity.name)
         life.update(home_made=True)
-    started_at = await workspace.create(life.state.work_commit or life.state.base_commit or "")
+    started_at = await workspace.create(life.state.start_commit or life.state.base_commit or "")
     data_dir = life.services.settings.data_dir
     life.live = replace(life.live, worktree=str(workspace.worktree.relative_to(data_dir)))
     rig = find_rig(life)

@@ -109,7 +109,7 @@ class LifeState(_Frozen):
     announced: bool = False
     """Whether the journal says that it was claimed."""
     base_commit: str | None = None
-    work_commit: str | None = None
+    start_commit: str | None = None
     """The commit that the branch began from: the base, or work of an earlier attempt."""
     session_id: str | None = None
     home_made: bool = False

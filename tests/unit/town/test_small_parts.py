@@ -198,10 +198,10 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_prompts_tell_the_rules() -> None:
-    fresh = first_prompt(state(base_commit=BASE, work_commit=BASE), "Fix it", "Please.")
+    fresh = first_prompt(state(base_commit=BASE, start_commit=BASE), "Fix it", "Please.")
     assert fresh.startswith("# Fix it\n\nPlease.")
     assert "polecat_done" in fresh
     assert "earlier attempt" not in fresh
-    assert "earlier attempt" in first_prompt(state(base_commit=BASE, work_commit=HEAD), "Fix it", "Please.")
+    assert "earlier attempt" in first_prompt(state(base_commit=BASE, start_commit=HEAD), "Fix it", "Please.")
     assert "last time" in nudge_prompt(3, 3, idle=True)
     assert "last time" not in nudge_prompt(1, 3, idle=False)
