@@ -236,21 +236,23 @@ class PlayedTown:
         if old is None or old["metadata"]["uid"] != meta["uid"]:
             self.seen.append(meta["name"])
         if meta.get("deletionTimestamp") and self.settling:
-            self._once("settle", meta["uid"], lambda: self._settle(new))
+            self._once("settle", meta["uid"], lambda: self.settle(new))
         elif self.claiming and not (new.get("status") or {}).get("claim"):
-            self._once("claim", meta["uid"], lambda: self._claim(new))
+            self._once("claim", meta["uid"], lambda: self.claim(new))
 
     def _once(self, what: str, uid: str, act: Callable[[], Any]) -> None:
         if (what, uid) not in self._tasks:
             self._tasks[what, uid] = asyncio.create_task(act())
 
-    async def _claim(self, polecat: Json) -> None:
+    async def claim(self, polecat: Json) -> None:
+        """Its pod takes the Polecat."""
         pod = polecat["spec"]["pod"]
         claim = {"pod": pod, "podUID": f"{pod}-uid", "time": timestamp()}
         with suppress(NotFoundError):
             await self._status(polecat["metadata"]["name"], {"claim": claim})
 
-    async def _settle(self, polecat: Json) -> None:
+    async def settle(self, polecat: Json) -> None:
+        """Its pod is through with a Polecat that is being deleted."""
         name = polecat["metadata"]["name"]
         with suppress(NotFoundError):
             if (polecat.get("status") or {}).get("claim") and not find(polecat, "Finished"):
