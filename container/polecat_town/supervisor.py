@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,8 +35,10 @@ _AFTER_DEFECT_SECONDS = 5.0
 class Supervisor:
     """One life for each Polecat of this pod, and never two for one."""
 
-    def __init__(self, services: Services, may_run: asyncio.Event, on_change: Callable[[], None]) -> None:
-        """`may_run` is set while the pod holds its Lease; nothing is claimed or resumed without it.
+    def __init__(
+        self, services: Services, may_run: Callable[[], Awaitable[None]], on_change: Callable[[], None]
+    ) -> None:
+        """`may_run` comes back while the pod holds its Lease; nothing is claimed or resumed without it.
 
         `on_change` is called when a slot has been taken or has become free.
         """
@@ -142,10 +144,11 @@ class Supervisor:
         lock = PolecatLock(self._services.settings.lock_file(uid))
         finished = False
         try:
-            await self._may_run.wait()
+            await self._may_run()
             await self._take_lock(lock, uid, orphan)
             while True:
                 try:
+                    await self._may_run()
                     finished = await (self._run_orphan(orphan) if orphan else self._run(uid))
                     break
                 except Exception:
@@ -203,6 +206,7 @@ class Supervisor:
         """The claimed polecat; None if it is not to be had any more."""
         settings = self._services.settings
         while True:
+            await self._may_run()
             self._freed.clear()
             polecat = self._known.get(uid)
             if polecat is None or self._services.pod.draining:

@@ -24,7 +24,7 @@ from polecat_town.domain.landlock import Isolation, probe_isolation
 from polecat_town.endpoint.listener import Listener, bind
 from polecat_town.endpoint.operations import build_operations
 from polecat_town.endpoint.server import AgentEndpoint
-from polecat_town.endpoint.tokens import TokenVerifier
+from polecat_town.endpoint.tokens import AgentIdentity, TokenVerifier
 from polecat_town.life.services import PodState, Services
 from polecat_town.lock import PolecatLock
 from polecat_town.pod.binary import check_binary
@@ -83,8 +83,8 @@ class TownPodProgram:
             starting=asyncio.Semaphore(max(4, 2 * (os.cpu_count() or 1))),
             name_is_free=self._name_is_free,
         )
-        self._supervisor = Supervisor(services, self._lease.held, self._entry_changed)
-        verifier = TokenVerifier(self._read_keys, self._supervisor.is_current)
+        self._supervisor = Supervisor(services, self._lease.confirmed, self._entry_changed)
+        verifier = TokenVerifier(self._read_keys, self._is_current)
         self._endpoint = AgentEndpoint(settings.data_dir / "agent-port", verifier, self._supervisor.find)
         self._entry = PodEntry(
             api,
@@ -196,7 +196,7 @@ class TownPodProgram:
 
     async def _adopt(self) -> None:
         await self._polecats.synced.wait()
-        await self._lease.held.wait()
+        await self._lease.confirmed()
         self._supervisor.adopt_orphans()
 
     async def _watch_binary(self) -> None:
@@ -266,6 +266,9 @@ class TownPodProgram:
 
     def _name_is_free(self, rig: str, name: str, uid: str) -> bool:
         return self._supervisor.name_is_free(rig, name, uid)
+
+    def _is_current(self, identity: AgentIdentity) -> bool:
+        return not self._lease.is_past_fence and self._supervisor.is_current(identity)
 
     def _entry_changed(self, *, urgent: bool = False) -> None:
         self._entry.changed(urgent=urgent)

@@ -55,6 +55,7 @@ class PodLease:
         self._name = protocol.pod_lease_name(pod)
         self._identity = identity
         self._renew_seconds = renew_seconds
+        self._duration_seconds = max(1, int(renew_seconds * 4))
         self._fencing_seconds = fencing_seconds
         self._clock = clock
         self._renewed_at: float | None = None
@@ -66,10 +67,25 @@ class PodLease:
         """Since the Lease was last renewed; 0 before it was first taken."""
         return 0.0 if self._renewed_at is None else self._clock() - self._renewed_at
 
+    @property
+    def is_past_fence(self) -> bool:
+        """Whether agents must not work any more: others may have their work by now."""
+        return self.age_seconds > self._fencing_seconds
+
+    async def confirmed(self) -> None:
+        """Comes back while nobody else can have the Lease.
+
+        `held` alone is what was known when this process last ran, and a process that was frozen hears of new
+        polecats before it hears that they are another pod's.
+        """
+        while not self.held.is_set() or self.age_seconds > self._duration_seconds:
+            self.held.clear()
+            await self.held.wait()
+
     def look(self) -> None:
         """Calls `on_fenced` if it is time for that. Also right before a renewal: a process that was frozen
         past the fence must not renew as if nothing had been."""
-        late = self.age_seconds > self._fencing_seconds
+        late = self.is_past_fence
         if late and not self._fenced:
             log.error("the lease was not renewed for %d s: all agents are stopped", int(self.age_seconds))
             self._on_fenced()
@@ -110,7 +126,7 @@ class PodLease:
         found = await self._api.get(LEASE, self._namespace, self._name)
         spec = {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": int(self._renew_seconds * 4),
+            "leaseDurationSeconds": self._duration_seconds,
             "renewTime": format_time(now),
         }
         if found is None:
