@@ -168,20 +168,34 @@ def view_bead(raw: Json) -> BeadView:
 
 
 def parse(kind: type[ResourceT], raw: Json) -> ResourceT:
-    """A Polecat, Rig or Town. Broken fields of its status are left out; a broken spec is an UnreadableError."""
+    """A Polecat, Rig or Town. What is broken in its status is left out; a broken spec is an UnreadableError.
+
+    Of a list only the broken entries are left out: the report of one pod must not hide those of the others.
+    """
     fields = {name: raw[name] for name in ("metadata", "spec", "status") if raw.get(name) is not None}
     while True:
         try:
             return kind.model_validate(fields)
         except ValidationError as error:
-            broken = {
-                str(part["loc"][1]) for part in error.errors() if part["loc"][:1] == ("status",) and part["loc"][1:]
-            }
-            others = [part for part in error.errors() if part["loc"][:1] != ("status",)]
+            places = [part["loc"] for part in error.errors()]
             status = fields.get("status")
-            if others or not isinstance(status, dict) or not broken & status.keys():
+            if not isinstance(status, dict) or any(place[:1] != ("status",) for place in places):
                 raise UnreadableError(_unreadable(error)) from error
-            fields["status"] = {name: value for name, value in status.items() if name not in broken}
+            fields["status"] = _without(status, {place[1:3] for place in places})
+            if fields["status"] == status:
+                raise UnreadableError(_unreadable(error)) from error
+
+
+def _without(status: Json, broken: set[tuple[int | str, ...]]) -> Json:
+    """The status without the broken fields: `("pods", 1)` is an entry of a list, `("claim", "time")` all of `claim`."""
+    kept = {}
+    for name, value in status.items():
+        inside = {place[1] if len(place) > 1 else None for place in broken if place[:1] == (name,)}
+        if not inside:
+            kept[name] = value
+        elif isinstance(value, list) and None not in inside:
+            kept[name] = [each for index, each in enumerate(value) if index not in inside]
+    return kept
 
 
 def finished(polecat: Polecat) -> Condition | None:
