@@ -181,9 +181,13 @@ class World:
 
     async def quiet(self) -> None:
         """Until no Polecat, and no process of one, is left."""
-        async with asyncio.timeout(LONG_SECONDS):
-            while await self.polecats():
-                await asyncio.sleep(POLL_SECONDS)
+        left: dict[str, Json] = {}
+        try:
+            async with asyncio.timeout(LONG_SECONDS):
+                while left := await self.polecats():
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            raise AssertionError(f"polecats never went away:\n{yaml.safe_dump(list(left.values()))}") from None
         await self.until_true(lambda: not agent_processes(self.cluster.data.town), "all agents' processes are gone")
 
     async def events(self, bead: str, reason: str) -> list[str]:
