@@ -8,6 +8,7 @@ import click
 
 COMMANDS = {
     "demo": "See five agents work at once on a sample repository; needs no cluster and no model key.",
+    "doctor": "Look once for what is wrong, and say what to do about it.",
     "down": "End what `polecat up` has started.",
     "setup": "Download or build all that is needed, so that later starts are quick.",
     "sling": "Make beads from titles, a Markdown list or YAML, and follow them if wanted.",

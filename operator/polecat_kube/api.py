@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -174,6 +176,16 @@ class KubeApi:
         with _translated(f"GET {path}", ambiguous=False):
             async with self._request("GET", path) as response:
                 return await response.text()
+
+    async def server_time(self) -> datetime | None:
+        """What the server's clock shows, in whole seconds; None when its answer does not tell."""
+        with _translated("GET /version", ambiguous=False):
+            async with self._request("GET", "/version") as response:
+                told = response.headers.get("Date")
+        try:
+            return parsedate_to_datetime(told).astimezone(UTC) if told else None
+        except ValueError:
+            return None
 
     async def watch(
         self,
