@@ -12,9 +12,8 @@ from polecat_kube.api import KubeApi, sleep_before_retry
 from polecat_kube.connection import Connection
 from polecat_kube.errors import ApiError
 from polecat_operator import metrics
-from polecat_operator.actions import WriteBead
 from polecat_operator.board import Board
-from polecat_operator.cache import ObjectKey
+from polecat_operator.bookkeeping import Bookkeeper
 from polecat_operator.clock import Clock
 from polecat_operator.context import Context
 from polecat_operator.controllers.bead import BeadController
@@ -27,13 +26,12 @@ from polecat_operator.handlers import watch_for_ever
 from polecat_operator.health import serve
 from polecat_operator.intake import Intake
 from polecat_operator.lease import Elector
-from polecat_operator.planner.breaker import record
-from polecat_operator.planner.towns import reporting
 from polecat_operator.posting import EventPoster
-from polecat_operator.queue import Key, KeyedQueue, Lane
+from polecat_operator.queue import KeyedQueue
 from polecat_operator.routing import Router
 from polecat_operator.settings import Settings
 from polecat_operator.snapshots import Snapshots
+from polecat_operator.sweep import Sweeper
 from polecat_operator.tokens import Keys
 from polecat_operator.workers import work
 
@@ -66,6 +64,7 @@ class Operator:
         self._elector = Elector(self._lease_api, settings, self._clock)
         self._intake = Intake(self._cache)
         self._keys = Keys(self._api, settings.namespace, self._clock, settings.key_rotation_seconds)
+        books = Bookkeeper(self._cache, self._board, self._queue, self._events, self._clock)
         context = Context(
             settings=settings,
             api=self._api,
@@ -73,12 +72,13 @@ class Operator:
             board=self._board,
             queue=self._queue,
             snapshots=Snapshots(self._cache, self._board, settings, self._clock.mono()),
-            executor=Executor(self._api, self._cache, self._elector, written=self._written, blocked=self._blocked),
+            executor=Executor(self._api, self._cache, self._elector, written=books.written, blocked=self._blocked),
             events=self._events,
             fence=self._elector,
             clock=self._clock,
         )
         self._snapshots = context.snapshots
+        self._sweeper = Sweeper(self._cache, context.snapshots, self._queue, self._clock)
         beads = BeadController(context)
         schedule = ScheduleController(context, beads)
         self._standing = StandingController(context, self._keys)
@@ -95,7 +95,6 @@ class Operator:
         self._read = asyncio.Event()
         """Set when all objects have been read once."""
         self._leading = asyncio.Event()
-        self._fresh: dict[ObjectKey, frozenset[str]] = {}
 
     async def run(self, on_watching: Callable[[], None] = lambda: None) -> None:
         """Comes back after `stop`. `on_watching` is called when kopf has started, and has taken over the signals.
@@ -194,27 +193,9 @@ class Operator:
                 failures += 1
 
     async def _sweep(self) -> None:
-        """Notices what nobody tells: pods that have gone silent, and polecats that are given up for it."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            mono = self._clock.mono()
-            for town in list(self._cache.towns.items):
-                self._sweep_town(town, mono)
-            for key, held in list(self._cache.polecats.items.items()):
-                if self._snapshots.given_up(held.polecat, mono) is not None:
-                    self._queue.add(Key("bead", key[0], held.polecat.spec.bead_ref.name), Lane.LATER)
-                    self._queue.add(Key("polecat", *key), Lane.LATER)
-
-    def _sweep_town(self, town: ObjectKey, mono: float) -> None:
-        standing = self._snapshots.town_standing(town, mono)
-        fresh = frozenset(pod.name for pod in reporting(standing)) if standing else frozenset()
-        if self._fresh.get(town, fresh) != fresh:
-            self._queue.add(Key("schedule", *town), Lane.START)
-            self._queue.add(Key("town", *town), Lane.LATER)
-            for rig in self._cache.rigs_by_town.get(town, ()):
-                self._queue.add(Key("rig", *rig), Lane.LATER)
-                self._queue.add(Key("waiting", *rig), Lane.LATER)
-        self._fresh[town] = fresh
+            self._sweeper.look()
 
     async def _resync(self) -> None:
         """Lists everything every few minutes: deletions during a gap of a watch are never reported."""
@@ -232,29 +213,6 @@ class Operator:
             self._cache.forget_pods(self._clock.mono() - 2 * self._snapshots.fence_seconds)
             self._board.blocked_names.clear()
             self._router.look_at_everything()
-
-    def _written(self, action: WriteBead) -> None:
-        """After each bead status that was stored: tell about it, and enter endings in the breakers."""
-        if action.note is not None:
-            self._events.post(action.namespace, action.name, action.uid, action.note)
-        ending = action.ending
-        bead = self._cache.beads.items.get((action.namespace, action.name))
-        if ending is None:
-            return
-        self._cache.ended.pop(action.uid, None)
-        metrics.ENDINGS.labels(ending.outcome, ending.reason).inc()
-        if bead is None:
-            return
-        now, rig = self._clock.now(), (bead.namespace, bead.rig)
-        message = action.note.message if action.note else ""
-        board = self._board
-        board.rig_breakers[rig] = record(board.rig_breakers[rig], bead.uid, ending, message, now, town=False)
-        held = self._cache.rigs.items.get(rig)
-        if held is not None:
-            town = (rig[0], held.rig.spec.town_ref.name)
-            board.town_breakers[town] = record(board.town_breakers[town], bead.uid, ending, message, now, town=True)
-            self._queue.add(Key("schedule", *town), Lane.START)
-            self._queue.add(Key("rig", *rig), Lane.LATER)
 
     def _blocked(self, namespace: str, name: str) -> None:
         self._board.blocked_names.add((namespace, name))

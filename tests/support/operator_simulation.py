@@ -13,6 +13,7 @@ from polecat_kube.api import KubeApi
 from polecat_kube.errors import AlreadyExistsError, ConflictError, NotFoundError, UnknownOutcomeError
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN, ResourceType
 from polecat_operator.board import Board
+from polecat_operator.bookkeeping import Bookkeeper
 from polecat_operator.clock import Clock
 from polecat_operator.context import Context
 from polecat_operator.controllers.bead import BeadController
@@ -25,6 +26,7 @@ from polecat_operator.queue import Key, KeyedQueue, Lane
 from polecat_operator.routing import Router
 from polecat_operator.settings import Settings
 from polecat_operator.snapshots import Snapshots
+from polecat_operator.sweep import Sweeper
 
 Json = dict[str, Any]
 NAMESPACE = "default"
@@ -202,7 +204,6 @@ class OneOperator:
         self.cache = router.cache
         self.intake = Intake(self.cache)
         fence = _Open()
-        self.ended: list[str] = []
         context = Context(
             settings=settings,
             api=api,
@@ -214,13 +215,14 @@ class OneOperator:
                 api,
                 self.cache,
                 fence,
-                written=lambda action: self.cache.ended.pop(action.uid, None) if action.ending else None,
+                written=Bookkeeper(self.cache, self.board, self.queue, events, clock).written,
                 blocked=lambda namespace, name: None,
             ),
             events=events,
             fence=fence,
             clock=clock,
         )
+        self.sweeper = Sweeper(self.cache, context.snapshots, self.queue, clock)
         beads = BeadController(context)
         schedule = ScheduleController(context, beads)
         self._controllers: dict[str, Any] = {
