@@ -68,6 +68,8 @@ class BeadView:
     reason: str
     """Reason of the condition Ready; empty for a bead not seen before."""
     queue_position: int | None
+    observed_generation: int
+    """The generation of the spec that its status is about; 0 before the first."""
     serial: int
     """Number of the attempt that is under way or comes next."""
     waiting_since: datetime
@@ -161,6 +163,7 @@ def view_bead(raw: Json) -> BeadView:
         polecat=status.polecat,
         reason=intern(ready.reason) if ready else "",
         queue_position=status.queue_position,
+        observed_generation=status.observed_generation or 0,
         serial=status.attempts + status.interruptions + 1,
         waiting_since=succeeded.last_transition_time if succeeded and rerun else created,
         status_json=status.model_dump_json(by_alias=True, exclude_none=True).encode(),

@@ -157,6 +157,27 @@ async def test_i19_a_diamond_keeps_its_order_and_what_blocks_is_named(
             assert cause in find(failed, "Succeeded")["message"]
 
 
+async def test_a_change_to_a_waiting_bead_is_seen(
+    control_plane: SharedControlPlane, kube_api: KubeApi, namespace: str
+) -> None:
+    """What a bead says while it waits is about the spec that it has now, even after a change of operators."""
+    async with PlayedTown(kube_api, namespace).open(max_polecats=1) as town:
+        async with running_operator(control_plane.connection, namespace):
+            await town.bead("busy")
+            await town.until_polecat("web-toast")
+            await town.bead("waiting")
+            await town.until_bead("waiting", "RigFull")
+        async with running_operator(control_plane.connection, namespace):
+            await town.change_bead("waiting", rerun="please")
+
+            async def seen() -> bool:
+                bead = await town.get_bead("waiting")
+                return bool(bead["status"]["observedGeneration"] == bead["metadata"]["generation"] == 2)
+
+            await eventually(seen)
+            assert find(await town.get_bead("waiting"), "Ready")["reason"] == "RigFull"
+
+
 class Gap:
     """A TCP relay in front of the API server that can be closed: then nothing gets through, and nothing can connect."""
 

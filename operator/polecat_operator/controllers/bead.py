@@ -74,6 +74,8 @@ class BeadController:
             return
         entry = Waiting(order=order(bead.waiting_since.timestamp(), bead.priority), bead=bead.name, intent=plan.intent)
         self._rig_of[key] = rig
+        if bead.reason and bead.observed_generation != bead.generation:
+            context.queue.add_after(Key("waiting", *rig), FIRST_REASON_SECONDS, Lane.LIFE)
         if not context.board.queues[rig].put(entry):
             return
         held = context.cache.rigs.items.get(rig)

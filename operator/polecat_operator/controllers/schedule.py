@@ -65,7 +65,8 @@ class ScheduleController:
             if bead is None:
                 continue
             place = places.get(entry.bead)
-            if bead.reason == gate.reason and (left > 0 or bead.queue_position == place):
+            told = bead.reason == gate.reason and bead.observed_generation == bead.generation
+            if told and (left > 0 or bead.queue_position == place):
                 behind = behind or bead.queue_position != place
                 continue
             context.board.verdicts[key] = (gate, place)
