@@ -1,0 +1,96 @@
+"""I39: the API server is silent or away; operator and town reach it through a proxy of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from faults.conftest import WatchWorld
+from polecat_kube.connection import from_kubeconfig
+from polecat_kube.resources import BEAD
+from polecat_local.kubeconfig import write_kubeconfig
+from support.tcp_proxy import TcpProxy
+from support.whole import World, commit, reason
+
+AGENTS = 3
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[TcpProxy]:
+    """The way of all parts to the API server."""
+    async with TcpProxy() as made:
+        yield made
+
+
+@pytest.fixture
+async def world(watched_worlds: WatchWorld, proxy: TcpProxy, tmp_path: Path) -> World:
+    """A cluster whose operator and town know the API server only through the proxy; the oracle has its own way."""
+    files = {part: tmp_path / f"{part}.kubeconfig" for part in ("operator", "town")}
+    world = await watched_worlds(
+        run_operator=False,
+        run_town=False,
+        operator_env={"KUBECONFIG": str(files["operator"])},
+        town_env={"KUBECONFIG": str(files["town"])},
+    )
+    cluster = world.cluster
+    server = urlsplit(cluster.connection.server)
+    assert server.hostname is not None and server.port is not None
+    proxy.target = (server.hostname, server.port)
+    for part, file in files.items():
+        own = from_kubeconfig(cluster.data.path / f"{part}.kubeconfig")
+        write_kubeconfig(file, replace(own, server=proxy.url), part)
+    await cluster.operator.start()
+    await cluster.town.start()
+    await cluster.wait_ready()
+    return world
+
+
+async def at_work(world: World, count: int) -> list[str]:
+    """So many agents, each at its gate."""
+    names = [f"work-{number}" for number in range(count)]
+    await world.rig(polecats={"max": count})
+    for name in names:
+        await world.bead(name, [{"bash": world.gates.command(name)}, commit(f"{name}.txt"), {"done": "ok"}])
+    await world.until_true(lambda: set(names) <= world.gates.arrived, f"{count} agents work")
+    for name in names:
+        await world.until(BEAD, name, lambda bead: reason(bead) == "Running")
+    return names
+
+
+async def all_done_undisturbed(world: World, names: list[str]) -> None:
+    """Each bead has had one attempt with one process."""
+    for bead in await world.succeeded(*names):
+        assert (bead["status"]["attempts"], bead["status"]["interruptions"]) == (1, 0)
+        kinds = [event["kind"] for event in world.journal(bead)]
+        assert (kinds.count("process"), kinds.count("pushed")) == (1, 1)
+    await world.quiet()
+
+
+@pytest.mark.parametrize("how", ["cut", "silent"])
+async def test_i39_agents_go_on_while_the_api_server_is_away(world: World, proxy: TcpProxy, how: str) -> None:
+    """While the API server was away agents were stopped, and their reports were lost."""
+    names = await at_work(world, AGENTS)
+    if how == "cut":
+        proxy.cut()
+    else:
+        proxy.silence()
+    try:
+        world.gates.open(*names)
+        branches = [f"refs/heads/{each['spec']['branch']}" for each in (await world.polecats()).values()]
+
+        def arrived() -> bool:
+            return set(branches) <= set(world.git("for-each-ref", "--format=%(refname)").split())
+
+        await world.until_true(arrived, "the work is pushed without the API server")
+        await asyncio.sleep(10)  # the fault itself: several renewals fail
+        for name in names:
+            bead = await world.api.get(BEAD, world.namespace, name)
+            assert bead is not None and reason(bead) == "Running"
+    finally:
+        proxy.mend()
+    await all_done_undisturbed(world, names)
