@@ -95,6 +95,10 @@ async def play(operators_: int, steps: list[Step]) -> None:
         simulation.report()
         simulation.end_others()
         await simulation.come_to_rest()
+        if operators_ > 1:
+            # Places in a queue that the other one has told are put right at the next resync only.
+            simulation.operators[0].resync()
+            await simulation.come_to_rest()
         watcher.check(simulation)
         at_rest(simulation)
         writes = simulation.server.writes

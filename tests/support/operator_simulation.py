@@ -203,6 +203,7 @@ class OneOperator:
         router = Router(self.queue, self.board, settings, clock)
         self.cache = router.cache
         self.intake = Intake(self.cache)
+        self.resync = router.look_at_everything
         fence = _Open()
         context = Context(
             settings=settings,
