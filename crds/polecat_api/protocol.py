@@ -69,3 +69,7 @@ def pod_lease_name(pod: str) -> str:
 
 OPERATOR_LEASE = "polecat-operator"
 """Name of the Lease that decides which operator acts."""
+
+LISTEN_PORTS = range(20_000, 32_768)
+"""Loopback ports for listeners that are started a moment after their port was chosen. They lie below the range that
+Linux takes the ports of outgoing connections from (32768 up): in that moment no connection can take one away."""

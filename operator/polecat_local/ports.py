@@ -1,10 +1,12 @@
 """Loopback ports of the control plane: free ones, and the same again after a restart where possible."""
 
 import json
+import secrets
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from polecat_api.protocol import LISTEN_PORTS
 from polecat_local.paths import write_private
 
 HOST = "127.0.0.1"
@@ -44,11 +46,13 @@ def _hold(wanted: int, held: list[socket.socket]) -> int:
     held.append(holder)
     # As the listeners do it: connections of the last run that are still in TIME_WAIT don't matter.
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        holder.bind((HOST, wanted))
-    except OSError:
-        holder.bind((HOST, 0))
-    return int(holder.getsockname()[1])
+    port = wanted or secrets.choice(LISTEN_PORTS)
+    while True:
+        try:
+            holder.bind((HOST, port))
+            return port
+        except OSError:
+            port = secrets.choice(LISTEN_PORTS)
 
 
 def _read(path: Path) -> Ports | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from polecat_api.protocol import LISTEN_PORTS
 from polecat_town.agent.client import AgentClient
 from polecat_town.agent.config import AgentSetup, build_environment
 from polecat_town.domain.domain import Command, Domain, spawn_in_domain
@@ -75,9 +76,12 @@ _ports: set[int] = set()
 def free_port() -> int:
     """A loopback port that nobody uses now, kept for the caller until `release_port`."""
     while True:
+        port = secrets.choice(LISTEN_PORTS)
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         if port not in _ports:
             _ports.add(port)
             return port
