@@ -167,9 +167,11 @@ def _without(world: BeadWorld, status: BeadStatus, now: datetime) -> BeadPlan:
         return BeadPlan(_some(_hold(bead, status, held, now)), wake_at=held.until)
     if world.assignment is not None and world.rig is not None:
         return _start(world, world.rig, world.assignment, status, now)
-    if world.gate is not None and intent is None:
+    if world.gate is not None:
+        # A start that was declared, and whose place has gone to another meanwhile, waits like any other bead.
         gate = world.gate
-        said = _say(bead, status, Standing.OPEN, gate.reason, gate.message, now, queue_position=world.position)
+        unnamed = status.model_copy(update={"polecat": None})
+        said = _say(bead, unnamed, Standing.OPEN, gate.reason, gate.message, now, queue_position=world.position)
         return BeadPlan(_some(said), ready=True)
     return BeadPlan(ready=True, intent=intent)
 
