@@ -35,7 +35,6 @@ FENCE_MARGIN_SECONDS = 120
 
 TOKEN_ISSUER = "polecat-operator"  # noqa: S105 - a name, no secret
 TOKEN_AUDIENCE_AGENT = "polecat-agent"  # noqa: S105
-TOKEN_AUDIENCE_STREAMS = "polecat-streams"  # noqa: S105
 TOKEN_LEEWAY_SECONDS = 120
 """How far the clocks of two machines may be apart."""
 TOKEN_ALGORITHM = "EdDSA"  # noqa: S105

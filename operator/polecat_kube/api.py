@@ -28,11 +28,6 @@ _PATCHES = {
 }
 
 
-def escape_pointer(part: str) -> str:
-    """One part of a JSON pointer (RFC 6901)."""
-    return part.replace("~", "~0").replace("/", "~1")
-
-
 class KubeApi:
     """Typed verbs on one API server, as one identity. Use it as an async context manager.
 
