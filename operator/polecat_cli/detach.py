@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -18,8 +19,8 @@ MUST_BE_READY = "--must-be-ready"
 """Flag of `polecat up` for the program in the background, which nobody watches any more."""
 
 
-async def detach_command(data_dir: Path, stop: Stop) -> int:
-    """Starts `polecat up` in the background and copies what it prints until it says `ready` (exit code 0).
+async def detach_command(data_dir: Path, options: Sequence[str], stop: Stop) -> int:
+    """Starts `polecat up` with `options` in the background; copies what it prints until `ready` (exit code 0).
 
     When it ends before that, its exit code is ours; when we are interrupted, it is ended too.
     """
@@ -34,7 +35,7 @@ async def detach_command(data_dir: Path, stop: Stop) -> int:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as output, log.open() as lines:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once, and must outlive this event loop
-            [sys.executable, "-P", "-m", "polecat_cli", "up", MUST_BE_READY, "--data-dir", str(data.path)],
+            [sys.executable, "-P", "-m", "polecat_cli", "up", MUST_BE_READY, *options, "--data-dir", str(data.path)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

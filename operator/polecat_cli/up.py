@@ -23,8 +23,15 @@ data_dir_option = click.option(
 @click.command()
 @data_dir_option
 @click.option("--detach", is_flag=True, help="Go on in the background once it is ready.")
+@click.option(
+    "--operators",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Operators side by side: one acts, and another one goes on when it ends.",
+)
 @click.option(MUST_BE_READY, is_flag=True, hidden=True, help="End when the town is not ready in time.")
-def up(data_dir: Path | None, detach: bool, must_be_ready: bool) -> None:
+def up(data_dir: Path | None, detach: bool, operators: int, must_be_ready: bool) -> None:
     """Run control plane, operator and one town on this machine.
 
     Prints a line for each event, the path of the kubeconfig, and `ready`. What was there goes on where it
@@ -33,13 +40,15 @@ def up(data_dir: Path | None, detach: bool, must_be_ready: bool) -> None:
 
     async def work(stop: Stop) -> int:
         where = (data_dir or default_data_dir()).absolute()
-        return await (detach_command(where, stop) if detach else _serve(where, stop, must_be_ready))
+        if detach:
+            return await detach_command(where, [f"--operators={operators}"], stop)
+        return await _serve(ClusterSettings(data_dir=where, operators=operators), stop, must_be_ready)
 
     run_command(work)
 
 
-async def _serve(data_dir: Path, stop: Stop, must_be_ready: bool) -> int:
-    cluster = await LocalCluster.prepare(ClusterSettings(data_dir=data_dir), Progress(), _say)
+async def _serve(settings: ClusterSettings, stop: Stop, must_be_ready: bool) -> int:
+    cluster = await LocalCluster.prepare(settings, Progress(), _say)
     ready = False
     try:
         await cluster.start()

@@ -1,4 +1,4 @@
-"""A whole Polecat on one machine: control plane, operator and one town, wired together in this one place."""
+"""A whole Polecat on one machine: control plane, operators and one town, wired together in this one place."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from polecat_kube.api import KubeApi
@@ -43,10 +44,12 @@ class ClusterSettings:
     """The agent program; None means the pinned Kilo CLI, installed first if need be."""
     slots: int = 5
     """Polecats that the default Town may run at once; has no effect on a Town that exists."""
+    operators: int = 1
+    """Operators that run side by side; the Lease lets one act, and the others follow it when it ends."""
     run_operator: bool = True
     run_town: bool = True
     operator_env: Mapping[str, str] = field(default_factory=dict)
-    """Added to the operator's environment."""
+    """Added to each operator's environment."""
     town_env: Mapping[str, str] = field(default_factory=dict)
     """Added to the town's environment."""
     drain_seconds: float = 60.0
@@ -67,6 +70,11 @@ class TownIdentity:
         return f"{self.name}-0"
 
 
+def operator_name(number: int) -> str:
+    """The user's word for an operator, and the name of its log; they are counted from 1."""
+    return "operator" if number == 1 else f"operator-{number}"
+
+
 def choose_town(towns: list[TownIdentity]) -> TownIdentity:
     """The default Town if it or none exists, else the first of those there are."""
     default = TownIdentity(DEFAULT_NAMESPACE, DEFAULT_TOWN)
@@ -78,8 +86,8 @@ def choose_town(towns: list[TownIdentity]) -> TownIdentity:
 class LocalCluster:
     """Starts, watches over and ends all parts; operator and town run as service accounts, never as admin.
 
-    `operator` and `town` are Supervised: `kill`, `stop` and `start` them at will. All methods belong to one
-    event loop; the processes die with the thread that called `start`.
+    `operators` (`operator` is the first of them) and `town` are Supervised: `kill`, `stop` and `start` them at
+    will. All methods belong to one event loop; the processes die with the thread that called `start`.
     """
 
     def __init__(
@@ -92,7 +100,11 @@ class LocalCluster:
         self.settings = settings
         self.data = DataDir(settings.data_dir)
         self.control_plane = ControlPlane(self.data.path, binaries, settings.control_plane, say)
-        self.operator = Supervised("operator", self._launch_operator, say)
+        self.operators = [
+            Supervised(name, partial(self._launch_operator, name), say)
+            for name in map(operator_name, range(1, settings.operators + 1))
+        ]
+        self.operator = self.operators[0]
         self.town = Supervised("town", self._launch_town, say)
         self.town_identity = TownIdentity(DEFAULT_NAMESPACE, DEFAULT_TOWN)
         self._kilo_path = kilo_path
@@ -123,6 +135,10 @@ class LocalCluster:
         """The administrator's connection; only after `start`."""
         return self.control_plane.connection
 
+    def identity(self, operator: str) -> str:
+        """What the Lease calls the operator of this name while it leads."""
+        return f"{operator}_{self.data.pod_uid()}"
+
     def api(self) -> KubeApi:
         """A client as administrator, not opened yet."""
         return KubeApi(self.connection, manager=install.FIELD_MANAGER)
@@ -142,8 +158,9 @@ class LocalCluster:
             self.town_identity = await self._ensure_town()
             await self._grant_access()
             if self.settings.run_operator:
-                await self.operator.start()
-                self._say("operator started")
+                for operator in self.operators:
+                    await operator.start()
+                    self._say(f"{operator.name} started")
             if self.settings.run_town:
                 self._started = datetime.now(UTC)
                 await self.town.start()
@@ -172,7 +189,7 @@ class LocalCluster:
             raise NotReadyError(f"town {town.name} is not ready after {seconds:g} s: {why}") from None
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
-        """Ends the town (it saves its agents' work first), the operator, then the control plane.
+        """Ends the town (it saves its agents' work first), the operators, then the control plane.
 
         `hurry`, once set, cuts the town's grace short.
         """
@@ -182,7 +199,7 @@ class LocalCluster:
             await self.town.stop(self.settings.drain_seconds, hurry)
             if strays := await asyncio.to_thread(kill_strays, self.data.town):
                 self._say(f"ended {len(strays)} processes that agents had left behind")
-            await self.operator.stop(OPERATOR_STOP_SECONDS, hurry)
+            await asyncio.gather(*(each.stop(OPERATOR_STOP_SECONDS, hurry) for each in self.operators))
         finally:
             await self.control_plane.stop()
             self.data.release()
@@ -227,16 +244,16 @@ class LocalCluster:
     def _kubeconfig_of(self, part: str) -> Path:
         return self.data.path / f"{part}.kubeconfig"
 
-    async def _launch_operator(self) -> Child:
+    async def _launch_operator(self, name: str) -> Child:
         env = {
             "POLECAT_OPERATOR_NAMESPACE": install.SYSTEM_NAMESPACE,
             "POLECAT_OPERATOR_TOWN_WORKLOADS": "external",
-            # The same in each life: only one runs on this directory, and the last one is known to be dead,
-            # so that nobody need wait for its Lease to run out.
-            "POLECAT_OPERATOR_IDENTITY": f"up_{self.data.pod_uid()}",
+            # The same in each life: only one of this name runs on this directory, and the last one is known to
+            # be dead, so that it need not wait for its own Lease to run out.
+            "POLECAT_OPERATOR_IDENTITY": self.identity(name),
             **self.settings.operator_env,
         }
-        return await self._launch("operator", "polecat_operator", env)
+        return await self._launch(name, "polecat_operator", self._kubeconfig_of("operator"), env)
 
     async def _launch_town(self) -> Child:
         town = self.town_identity
@@ -252,9 +269,9 @@ class LocalCluster:
             "POLECAT_TOWN_LEASE_SECONDS": "2.5",
             **self.settings.town_env,
         }
-        return await self._launch("town", "polecat_town", env)
+        return await self._launch("town", "polecat_town", self._kubeconfig_of("town"), env)
 
-    async def _launch(self, name: str, module: str, env: Mapping[str, str]) -> Child:
+    async def _launch(self, name: str, module: str, kubeconfig: Path, env: Mapping[str, str]) -> Child:
         command = [sys.executable, "-P", "-m", module]
-        full = {**scrubbed(os.environ), "KUBECONFIG": str(self._kubeconfig_of(name)), **env}
+        full = {**scrubbed(os.environ), "KUBECONFIG": str(kubeconfig), **env}
         return await Child.start(name, command, self.data.logs, full, cwd=self.data.path)

@@ -1,7 +1,7 @@
 """What `polecat status` tells, as plain data: processes, and a row for each object."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,16 +46,16 @@ def process_table(data: DataDir, own_version: str) -> Table:
 
 
 def _process_row(process: psutil.Process, parent: psutil.Process, own_version: str) -> tuple[str, ...]:
-    name = "up" if process == parent else program_name(process.cmdline())
+    name = "up" if process == parent else program_name(process.cmdline(), process.environ())
     version = _PROGRAM_VERSIONS.get(name, own_version)
     return name, str(process.pid), version, f"{process.memory_info().rss >> 20} MiB"
 
 
-def program_name(command: list[str]) -> str:
-    """The user's word for a child of ours, from its command line."""
+def program_name(command: list[str], environ: Mapping[str, str]) -> str:
+    """The user's word for a child of ours, from its command line; operators differ in their environment only."""
     for module, name in _MODULES.items():
         if module in command:
-            return name
+            return environ.get("POLECAT_OPERATOR_IDENTITY", name).partition("_")[0] if name == "operator" else name
     return Path(command[0]).name if command else "?"
 
 

@@ -53,7 +53,7 @@ def wait_gone(processes: list[psutil.Process]) -> None:
 
 def test_up_runs_apart_goes_on_after_a_kill_and_ends_with_down(data_dir: Path) -> None:
     where = ["--data-dir", str(data_dir)]
-    first = polecat("up", "--detach", *where)
+    first = polecat("up", "--detach", "--operators", "2", *where)
     assert first.returncode == 0, first.stderr + first.stdout
     lines = first.stdout.splitlines()
     assert f"export KUBECONFIG={data_dir}/kubeconfig" in lines
@@ -65,8 +65,19 @@ def test_up_runs_apart_goes_on_after_a_kill_and_ends_with_down(data_dir: Path) -
 
     shown = polecat("status", *where)
     assert shown.returncode == 0
-    for word in ("etcd", "kube-apiserver", "kube-controller-manager", "operator", "town", "main", "Polecats"):
+    for word in (
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "operator",
+        "operator-2",
+        "town",
+        "main",
+        "Polecats",
+    ):
         assert word in shown.stdout
+    for log in ("operator.log", "operator-2.log"):
+        assert (data_dir / "logs" / log).stat().st_size > 0
 
     processes = family(data_dir)
     processes[0].kill()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from polecat_local.cache import Cache
-from polecat_local.cluster import TownIdentity, choose_town
+from polecat_local.cluster import TownIdentity, choose_town, operator_name
 from polecat_local.datadir import DataDir, Runner
 from polecat_local.environment import scrubbed
 from polecat_local.errors import DataDirInUseError, KiloUnavailableError, LocalError
@@ -176,5 +176,7 @@ def test_exit_codes_in_words() -> None:
 
 
 def test_programs_are_named_as_users_know_them() -> None:
-    assert program_name(["/usr/bin/python", "-P", "-m", "polecat_town"]) == "town"
-    assert program_name(["/cache/etcd", "--name=x"]) == "etcd"
+    assert program_name(["/usr/bin/python", "-P", "-m", "polecat_town"], {}) == "town"
+    assert program_name(["/cache/etcd", "--name=x"], {}) == "etcd"
+    second = {"POLECAT_OPERATOR_IDENTITY": f"{operator_name(2)}_3f-2b"}
+    assert program_name(["/usr/bin/python", "-P", "-m", "polecat_operator"], second) == "operator-2"
