@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from faults.oracle import Oracle
 from polecat_kube.api import KubeApi
+from polecat_oracle.oracle import Oracle
 from support.control_plane import SharedControlPlane
 from support.fake_agent import FAKE_KILO
 from support.town_harness import TownHarness

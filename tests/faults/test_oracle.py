@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from faults.oracle import Journals, Oracle, has_commit, living, read_head
-from faults.rules import Rules, View, Violation
 from polecat_kube.api import KubeApi
 from polecat_kube.resources import BEAD
+from polecat_oracle.journals import Journals
+from polecat_oracle.looking import has_commit, living, read_head
+from polecat_oracle.oracle import BrokenRulesError, Oracle
+from polecat_oracle.rules import Rules
+from polecat_oracle.view import View, Violation
 from support.whole import make_remote
 
 Json = dict[str, Any]
@@ -232,7 +235,7 @@ async def test_a_running_system_is_watched(kube_api: KubeApi, namespace: str, tm
         await kube_api.patch_merge(BEAD, namespace, "fix", status, "status")
 
     await report(2)
-    with pytest.raises(AssertionError, match="attempts of bead fix fell from 2 to 1"):
+    with pytest.raises(BrokenRulesError, match="attempts of bead fix fell from 2 to 1"):
         async with Oracle(kube_api, [tmp_path], namespace=namespace) as oracle:
             await oracle.look()
             await report(1)

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import psutil
 import yaml
 from aiohttp import web
 
@@ -21,6 +20,7 @@ from polecat_kube.api import KubeApi
 from polecat_kube.resources import BEAD, EVENT, POLECAT, RIG, ResourceType
 from polecat_local.cluster import LocalCluster
 from polecat_local.demo.model import ScriptedModel
+from polecat_oracle.looking import agent_processes
 
 Json = dict[str, Any]
 NAMESPACE = "default"
@@ -240,27 +240,6 @@ def condition(item: Json, type_: str, what: str = "status") -> str | None:
 def reason(item: Json, type_: str = "Succeeded") -> str | None:
     """Reason of a condition."""
     return condition(item, type_, "reason")
-
-
-def agent_processes(town_dir: Path) -> dict[str, list[psutil.Process]]:
-    """Polecat UID → its `kilo serve` processes, of the agents that work in this town's volume.
-
-    A child of an agent is none, though it looks like one between its fork and its exec.
-    """
-    found: dict[str, dict[int, psutil.Process]] = {}
-    parents: dict[int, int] = {}
-    for process in psutil.process_iter():
-        try:
-            uid = process.environ().get("POLECAT_UID")
-            if uid and process.environ().get("HOME", "").startswith(str(town_dir)) and "serve" in process.cmdline():
-                parents[process.pid] = process.ppid()
-                found.setdefault(uid, {})[process.pid] = process
-        except psutil.Error:
-            continue
-    return {
-        uid: [process for pid, process in processes.items() if parents[pid] not in processes]
-        for uid, processes in found.items()
-    }
 
 
 class NeverTwo:

@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from polecat_api.conditions import REASONS, Outcome, Reason
+from polecat_oracle.history import History
+from polecat_oracle.objects import Json, astray, condition, core, described, is_by_agent, is_ended, is_finished, uid_of
+from polecat_oracle.view import View, Violation
 
-Json = dict[str, Any]
-AGENT_OUTCOMES = frozenset({Outcome.SUCCESS, Outcome.AGENT, Outcome.FINAL})
 SETTLE_SECONDS = 30.0
 """How long an open bead may be in no state, or in one that its polecats contradict: parts restart meanwhile."""
-HISTORY_LENGTH = 40
-_QUEUED = frozenset({"Queued", "Waiting", "BackingOff", "Suspended"})
-_AT_WORK = frozenset({"Starting", "Running", "Publishing", "Stopping"})
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What was seen of a system at one moment, from outside."""
-
-    at: float
-    """Seconds on a clock that only goes forward."""
-    beads: tuple[Json, ...] = ()
-    polecats: tuple[Json, ...] = ()
-    processes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Polecat UID → pids of its agents."""
-    heads: Mapping[Path, str] = field(default_factory=dict)
-    """Private repository of a polecat → commit of its HEAD."""
-    branches: Mapping[str, str] = field(default_factory=dict)
-    """Branch of a polecat on a remote → its commit."""
-    late: tuple[str, ...] = ()
-    """What journals tell of agents' calls that were taken after the end of their attempt."""
-    endings: Callable[[str], Mapping[int, str]] = lambda bead_uid: {}
-    """UID of a bead → serial number of each ended attempt and its reason, from the journals."""
-    is_safe: Callable[[Path, str], bool] = lambda repository, commit: True
-    """Whether the store of a repository's rig, or a remote, has a commit at a ref."""
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A broken rule, and what was seen of the objects concerned before."""
-
-    rule: str
-    message: str
-    history: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return "\n".join([f"{self.rule}: {self.message}", *(f"    {line}" for line in self.history)])
 
 
 class Rules:
@@ -58,7 +20,7 @@ class Rules:
 
     def __init__(self, settle_seconds: float = SETTLE_SECONDS) -> None:
         self._settle_seconds = settle_seconds
-        self._histories: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=HISTORY_LENGTH))
+        self._history = History()
         self._told: set[tuple[str, str]] = set()
         self._ended: dict[str, tuple[Any, tuple[Any, ...]]] = {}
         """UID of an ended bead → its `rerun` when it ended, and what must not change."""
@@ -200,79 +162,19 @@ class Rules:
 
     def _remember(self, view: View) -> None:
         for bead in view.beads:
-            self._note(uid_of(bead), view.at, f"Bead {bead['metadata']['name']}: {core(bead)}")
-        for polecat in view.polecats:
-            uid, spec, status = uid_of(polecat), polecat["spec"], polecat.get("status") or {}
-            bead_uid, reason = spec["beadRef"]["uid"], condition(polecat, "Finished", "reason")
-            text = (
-                f"Polecat {polecat['metadata']['name']} ({uid}): attempt {spec['attempt']}, {spec['branch']}, "
-                f"claim {status.get('claim', {}).get('podUID')}, pid {status.get('process', {}).get('pid')}, "
-                f"ready {condition(polecat, 'Ready', 'reason')}, finished {reason}"
-                + (", being deleted" if "deletionTimestamp" in polecat["metadata"] else "")
-            )
-            self._note(uid, view.at, text)
-            self._note(bead_uid, view.at, text)
-            if is_finished(polecat) and reason:
-                self._outcomes[bead_uid][spec["attempt"]] = reason
+            self._history.note(uid_of(bead), view.at, f"Bead {bead['metadata']['name']}: {core(bead)}")
         names = {uid_of(bead): (bead.get("status") or {}).get("polecat") for bead in view.beads}
         for polecat in view.polecats:
-            bead_uid = polecat["spec"]["beadRef"]["uid"]
-            if names.get(bead_uid) == polecat["spec"]["name"]:
-                self._currents[bead_uid].add(polecat["spec"]["branch"])
+            uid, spec = uid_of(polecat), polecat["spec"]
+            bead_uid, reason = spec["beadRef"]["uid"], condition(polecat, "Finished", "reason")
+            for key in (uid, bead_uid):
+                self._history.note(key, view.at, described(polecat))
+            if is_finished(polecat) and reason:
+                self._outcomes[bead_uid][spec["attempt"]] = reason
+            if names.get(bead_uid) == spec["name"]:
+                self._currents[bead_uid].add(spec["branch"])
         for uid, pids in view.processes.items():
-            self._note(uid, view.at, f"agents of {uid}: {sorted(pids)}")
-
-    def _note(self, key: str, at: float, text: str) -> None:
-        lines = self._histories[key]
-        if not any(line.endswith(text) for line in list(lines)[-3:]):
-            lines.append(f"{at:10.2f} s  {text}")
+            self._history.note(uid, view.at, f"agents of {uid}: {sorted(pids)}")
 
     def _broken(self, rule: str, message: str, *concerned: str) -> Violation:
-        lines = dict.fromkeys(line for key in concerned for line in self._histories[key])
-        return Violation(rule, message, tuple(sorted(lines)))
-
-
-def condition(item: Json, type_: str, what: str = "status") -> str | None:
-    """Status (or another field) of a condition; None while it is not there."""
-    conditions: Iterable[Json] = (item.get("status") or {}).get("conditions") or []
-    return next((each.get(what) for each in conditions if each.get("type") == type_), None)
-
-
-def uid_of(item: Json) -> str:
-    """The UID of an object."""
-    return str(item["metadata"]["uid"])
-
-
-def is_finished(polecat: Json) -> bool:
-    """Whether a Polecat's attempt is over."""
-    return condition(polecat, "Finished") == "True"
-
-
-def is_ended(bead: Json) -> bool:
-    """Whether a Bead has ended, well or not."""
-    return condition(bead, "Succeeded") in ("True", "False")
-
-
-def is_by_agent(reason: str) -> bool:
-    """Whether this end of an attempt is counted as the agent's."""
-    known = Reason(reason) if reason in {each.value for each in Reason} else Reason.AGENT_FAILED
-    return REASONS[known].outcome in AGENT_OUTCOMES
-
-
-def core(bead: Json) -> tuple[Any, ...]:
-    """What an ended Bead is: (Succeeded, reason, state, attempts, head commit, completion time)."""
-    status = bead.get("status") or {}
-    fields = (status.get(name) for name in ("state", "attempts", "headCommit", "completionTime"))
-    return (condition(bead, "Succeeded"), condition(bead, "Succeeded", "reason"), *fields)
-
-
-def astray(bead: Json, *, at_work: bool, has_polecat: bool) -> str | None:
-    """Why an open Bead is in no state, or in a wrong one; None when all is well."""
-    state = (bead.get("status") or {}).get("state")
-    if not condition(bead, "Succeeded", "reason"):
-        return "is open without a reason"
-    if state in _QUEUED:
-        return f"is {state} although a polecat works on it" if at_work else None
-    if state in _AT_WORK:
-        return None if has_polecat else f"is {state} without a polecat"
-    return f"is open in the state {state}"
+        return Violation(rule, message, self._history.of(*concerned))
