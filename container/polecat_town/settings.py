@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     """The Kilo CLI: a path, or a name that is looked up in PATH."""
     listen: str = "127.0.0.1:0"
     """Address for health, metrics and streams; port 0 takes a free one, written to `<data_dir>/town-port`."""
+    advertise_host: str = ""
+    """Host under which others reach `listen`, such as the pod's IP; the host of `listen` when empty."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = protocol.HEARTBEAT_SECONDS
     """How often, in seconds, `heartbeatTime` and the pod's entry are reported, give or take a fifth."""
     fencing_seconds: Annotated[float, Field(gt=0)] = protocol.FENCING_SECONDS
@@ -85,6 +87,11 @@ class Settings(BaseSettings):
     def listen_port(self) -> int:
         """The port part of `listen`; 0 for any free one."""
         return int(self.listen.rpartition(":")[2])
+
+    def streams_url(self, port: int) -> str:
+        """Where others read streams, when `listen` has this port."""
+        host = self.advertise_host or self.listen_host
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def rig_dir(self, rig: str) -> Path:
         """Where all of one rig lies: its store, and a directory for each name."""

@@ -59,6 +59,7 @@ class TownPodProgram:
         self._pod = PodState()
         self._spec: TownSpec | None = None
         self._isolation: Isolation = probe_isolation()
+        self._streams_url = ""
         self._tasks: list[asyncio.Task[Any]] = []
         namespace = settings.namespace
         self._lease = PodLease(
@@ -121,6 +122,7 @@ class TownPodProgram:
         settings = self._settings
         operations = build_operations(self._trouble, self._unready)
         listening = bind(settings.listen_host, settings.listen_port, settings.data_dir / "town-port")
+        self._streams_url = settings.streams_url(listening.getsockname()[1])
         listener = Listener(operations, listening)
         await listener.start()
         await self._endpoint.start()
@@ -287,6 +289,7 @@ class TownPodProgram:
             memory_bytes=memory.used_bytes,
             memory_limit_bytes=memory.limit_bytes,
             rigs=self._rigs.fetched()[:200],
+            streams_url=self._streams_url,
             seen_time=now,
         )
 

@@ -67,6 +67,7 @@ OWNERSHIP: dict[str, Ownership] = {
         status.pods[].memoryBytes            town      operator
         status.pods[].memoryLimitBytes       town      operator
         status.pods[].rigs                   town      operator
+        status.pods[].streamsURL             town      user
         status.pods[].seenTime               town      operator
         status.conditions                    operator  kubectl
         """,

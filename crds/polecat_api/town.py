@@ -93,6 +93,8 @@ class TownPod(ApiModel):
         Field(default_factory=list, max_length=200, json_schema_extra=schema(x_kubernetes_list_type="set")),
     ]
     """Rigs whose repository it has already fetched."""
+    streams_url: Annotated[str, Field(max_length=256, alias="streamsURL")] = ""
+    """Where its agents' streams are read, e.g. `http://10.1.2.3:7400`; see streams.md."""
     seen_time: Time
     """When it wrote this entry."""
 

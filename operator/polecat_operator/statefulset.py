@@ -10,6 +10,8 @@ from polecat_api.town import Town
 
 DATA_DIR = "/data"
 SERVICE_ACCOUNT = "polecat-town"
+STREAMS_PORT = 7400
+"""Health, metrics and streams of a town pod."""
 GRACE_SECONDS = 300
 """For saving and pushing the work of all agents of a pod that ends."""
 
@@ -72,7 +74,10 @@ def _pod(town: Town, image: str) -> dict[str, Any]:
                     _field("POLECAT_TOWN_POD_NAME", "metadata.name"),
                     _field("POLECAT_TOWN_POD_UID", "metadata.uid"),
                     {"name": "POLECAT_TOWN_DATA_DIR", "value": DATA_DIR},
+                    {"name": "POLECAT_TOWN_LISTEN", "value": f"[::]:{STREAMS_PORT}"},
+                    _field("POLECAT_TOWN_ADVERTISE_HOST", "status.podIP"),
                 ],
+                "ports": [{"name": "streams", "containerPort": STREAMS_PORT}],
                 "resources": town.spec.resources.to_wire(),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,

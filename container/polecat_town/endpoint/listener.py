@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from pathlib import Path
 
@@ -25,7 +26,13 @@ def bind(host: str, port: int, port_file: Path) -> socket.socket:
             return _listen(host, candidate, port_file)
         except OSError:
             continue
-    return _listen(host, port, port_file)
+    try:
+        return _listen(host, port, port_file)
+    except OSError as error:
+        if host != "::" or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise
+        # "All addresses" on a machine without IPv6.
+        return _listen("0.0.0.0", port, port_file)  # noqa: S104
 
 
 def _listen(host: str, port: int, port_file: Path) -> socket.socket:
