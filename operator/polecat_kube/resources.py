@@ -42,3 +42,7 @@ EVENT = ResourceType("", "v1", "events", "Event")
 NAMESPACE = ResourceType("", "v1", "namespaces", "Namespace", namespaced=False)
 LEASE = ResourceType("coordination.k8s.io", "v1", "leases", "Lease")
 STATEFUL_SET = ResourceType("apps", "v1", "statefulsets", "StatefulSet")
+TOKEN_REVIEW = ResourceType("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
+SUBJECT_ACCESS_REVIEW = ResourceType(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)
