@@ -9,7 +9,7 @@ import signal
 import aiohttp
 
 from polecat_kube.resources import POLECAT
-from support.fake_agent import Faults, install_fake
+from support.fake_agent import Faults
 from support.town_harness import LONG, POD, TownHarness, git
 
 COMMIT = "git add -A && git commit -q -m Work"
@@ -22,7 +22,7 @@ GRACE_SECONDS = 60
 async def test_i05_fifty_starts_at_once_make_one_process(watched_harness: TownHarness) -> None:
     """Two starts in the same millisecond made two processes for one agent."""
     harness = watched_harness
-    harness.kilo = install_fake(harness.directory / "kilo", Faults(start_delay_seconds=2))
+    harness.spoil(Faults(start_delay_seconds=2))
     await harness.start_town(ready=False)
     first = harness.town
     await harness.start_town(ready=False, listen="127.0.0.1:0")
@@ -110,16 +110,18 @@ async def test_i07_a_zombie_is_refused_when_it_wakes(watched_harness: TownHarnes
 async def test_i36_a_drain_is_done_within_the_grace_period(watched_harness: TownHarness) -> None:
     """The grace period of a pod ended in the middle of the saving; here no agent heeds SIGTERM."""
     harness = watched_harness
-    harness.kilo = install_fake(harness.directory / "kilo", Faults(ignore_term=True))
-    await harness.set_slots(10)
+    harness.spoil(Faults(ignore_term=True))
+    await harness.set_slots(harness.many)
     await harness.start_town()
-    script = [{"bash": f"echo 1 > one.txt && {COMMIT} && echo 2 > two.txt"}, {"bash": LONG}]
-    polecats = await asyncio.gather(*(harness.sling(f"drained-{n}", script, name=f"cat-{n}") for n in range(10)))
+    script = [{"bash": f"echo 1 > one.txt && {COMMIT} && echo 2 > two.txt; trap '' TERM; {LONG}"}]
+    polecats = await asyncio.gather(
+        *(harness.sling(f"drained-{n}", script, name=f"cat-{n}") for n in range(harness.many))
+    )
 
     async def all_at_work() -> bool:
         return all((harness.worktree(each) / "two.txt").exists() for each in polecats)
 
-    await harness.until(all_at_work, "ten agents work")
+    await harness.until(all_at_work, "all agents work")
     assert harness.town is not None
     harness.town.send_signal(signal.SIGTERM)
     late = await harness.sling("late", name="late")

@@ -28,7 +28,7 @@ from polecat_local.demo.model import ScriptedModel
 from polecat_local.install import TOWN_ACCOUNT, grant_town, service_account_token
 from polecat_local.kubeconfig import write_kubeconfig
 from support.control_plane import SharedControlPlane
-from support.fake_agent import FAKE_KILO
+from support.fake_agent import FAKE_KILO, Faults, install_fake
 from support.town_made import Signer
 
 POD = "main-0"
@@ -57,6 +57,10 @@ class TownHarness:
         self.model = ScriptedModel()
         self.signer = Signer()
         self.kilo: Path = FAKE_KILO
+        self.many = 10
+        """How many agents a test starts that wants many."""
+        self.patience_seconds = 60.0
+        """How long to wait for what must happen; reached only when it never will."""
         self.pod_uid = "pod-uid-1"
         self.town: asyncio.subprocess.Process | None = None
         self._log = directory / "town.log"
@@ -114,6 +118,11 @@ class TownHarness:
         await self.model.stop()
 
     # -- the supervisor --------------------------------------------------------------------------------------
+
+    def spoil(self, faults: Faults) -> None:
+        """Gives the fake agent faults; the real one stays as it is, slow to start and with habits of its own."""
+        if self.kilo == FAKE_KILO:
+            self.kilo = install_fake(self.directory / "kilo", faults)
 
     async def start_town(self, *, ready: bool = True, **settings: Any) -> None:
         """Starts the supervisor; `settings` are POLECAT_TOWN_ variables in lower case."""
@@ -282,7 +291,7 @@ class TownHarness:
         await self.until(running, "the agent runs")
         return await self.status(polecat)
 
-    async def until_finished(self, polecat: Json, seconds: float = 60) -> Json:
+    async def until_finished(self, polecat: Json, seconds: float | None = None) -> Json:
         """Waits for the end; gives the status."""
 
         async def finished() -> bool:
@@ -332,8 +341,9 @@ class TownHarness:
                     found.append(process)
         return found
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], what: str, seconds: float = 60) -> None:
+    async def until(self, holds: Callable[[], Awaitable[bool]], what: str, seconds: float | None = None) -> None:
         """Waits for a condition; fails with the supervisor's log."""
+        seconds = seconds or self.patience_seconds
         deadline = time.monotonic() + seconds
         while not await holds():
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{self.log_text()}"
