@@ -31,16 +31,21 @@ class Informer:
         *,
         label_selector: str | None = None,
         resync_seconds: int = 300,
+        longest_pause_seconds: float = 30.0,
     ) -> None:
+        """`longest_pause_seconds` bounds the pauses between attempts to reach an API server that is away."""
         self._api = api
         self._resource = resource
         self._namespace = namespace
         self._on_change = on_change
         self._label_selector = label_selector
         self._resync_seconds = resync_seconds
+        self._longest_pause_seconds = longest_pause_seconds
         self.store: dict[tuple[str, str], Json] = {}
         self.synced = asyncio.Event()
         """Set once the first list has been read."""
+        self.live = False
+        """Whether the store is kept up to date; false while the API server is away."""
 
     async def run(self) -> None:
         """Lists and watches until cancelled; an API server that is away is waited for."""
@@ -53,11 +58,12 @@ class Informer:
                 while (left := deadline - asyncio.get_running_loop().time()) > 1:
                     version = await self._watch(version, int(left))
             except GoneError:
-                continue
+                self.live = False
             except ApiError as error:
+                self.live = False
                 log.warning("watch of %s interrupted: %s", self._resource.plural, error)
-                await sleep_before_retry(error, failures)
-                failures += 1
+                await sleep_before_retry(error, failures, longest_seconds=self._longest_pause_seconds)
+                failures = min(failures + 1, 20)  # beyond, the pause is the longest anyway
 
     async def _list(self) -> str:
         items, version = await self._api.list(self._resource, self._namespace, self._label_selector)
@@ -69,6 +75,7 @@ class Informer:
             if before is None or before["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
                 self._change(key, item)
         self.synced.set()
+        self.live = True
         return version
 
     async def _watch(self, version: str, timeout_seconds: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Collection
 
 LENGTH = 40
 """Lines kept of each object."""
@@ -23,3 +24,8 @@ class History:
     def of(self, *keys: str) -> tuple[str, ...]:
         """All lines about these objects, in the order of time."""
         return tuple(sorted(dict.fromkeys(line for key in keys for line in self._lines.get(key, ()))))
+
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Forgets all other objects."""
+        for key in self._lines.keys() - keys:
+            del self._lines[key]

@@ -45,10 +45,22 @@ def read_head(repository: Path) -> str | None:
         return None
 
 
+def read_heads(town: Path) -> dict[Path, str]:
+    """Private repository of each polecat with a worktree → the commit that it is at."""
+    heads = {repository: read_head(repository) for repository in town.glob("rigs/*/*/*/repo.git")}
+    return {repository: head for repository, head in heads.items() if head is not None}
+
+
 def has_commit(repository: Path, commit: str) -> bool:
     """Whether a ref of a bare repository holds the commit."""
     command = ["git", "--git-dir", str(repository), "for-each-ref", "--count=1", f"--contains={commit}"]
     return bool(subprocess.run(command, capture_output=True, check=False).stdout.strip())
+
+
+def holds(repository: Path, tip: str, commit: str) -> bool:
+    """Whether a commit of a repository is, or has before it, another one."""
+    command = ["git", "--git-dir", str(repository), "merge-base", "--is-ancestor", commit, tip]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def living(town: Path) -> dict[str, tuple[int, ...]]:

@@ -24,6 +24,12 @@ def uid_of(item: Json) -> str:
     return str(item["metadata"]["uid"])
 
 
+def version_of(item: Json) -> int | None:
+    """Its resource version, which can be compared with others of the same kind; None without one."""
+    version = item["metadata"].get("resourceVersion", "")
+    return int(version) if version.isdecimal() else None
+
+
 def is_finished(polecat: Json) -> bool:
     """Whether a Polecat's attempt is over."""
     return condition(polecat, "Finished") == "True"

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from polecat_kube.api import KubeApi
 from polecat_kube.errors import ApiError
-from polecat_kube.resources import BEAD, POLECAT, RIG
+from polecat_kube.resources import BEAD, POLECAT
 from polecat_oracle.journals import Journals
-from polecat_oracle.looking import branches, has_commit, living, read_head
+from polecat_oracle.looking import branches, has_commit, holds, living, read_heads
 from polecat_oracle.objects import Json
-from polecat_oracle.rules import SETTLE_SECONDS, Rules
+from polecat_oracle.rules import DOUBT_SECONDS, SETTLE_SECONDS, Rules
+from polecat_oracle.seen import Seen
 from polecat_oracle.view import View, Violation
 
 LOOK_SECONDS = 0.3
+"""Pause between two looks; longer where a look takes longer, so that it is at most half of the time."""
 
 
 class BrokenRulesError(Exception):
     """A rule broke while the oracle watched; its text is all violations with their histories."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    beads: tuple[Json, ...]
+    polecats: tuple[Json, ...]
+    live: bool
+
+
 class Oracle:
-    """`async with Oracle(api, [town_dir], [remote])`: leaving it raises BrokenRulesError if a rule broke meanwhile."""
+    """`async with Oracle(api, [town_dir], [remote])`: leaving it raises BrokenRulesError if a rule broke meanwhile.
+
+    The API server is watched, not asked again and again; processes, worktrees, journals and remotes are looked at
+    every `LOOK_SECONDS`. While the API server is away only those are judged.
+    """
 
     def __init__(
         self,
@@ -38,18 +50,26 @@ class Oracle:
         remotes: Sequence[Path] = (),
         namespace: str | None = None,
         settle_seconds: float = SETTLE_SECONDS,
+        tell: Callable[[Violation], None] = print,
     ) -> None:
-        """`towns` are volumes; `remotes` bare repositories, beside those that rigs name by `file://`."""
+        """`towns` are volumes; `remotes` bare repositories, beside those that rigs name by `file://`.
+
+        Without `towns` only what the API server tells is judged. `tell` gets each violation at once.
+        """
         self.violations: list[Violation] = []
         self.looks = 0
         """How often all was seen."""
-        self._api, self._namespace = api, namespace
+        self._api, self._namespace, self._tell = api, namespace, tell
         self._towns, self._remotes = list(towns), set(remotes)
+        self._sees_remotes = True
+        self._seen = Seen(api, namespace)
         self._journals = Journals(self._towns)
         self._rules = Rules(settle_seconds)
+        self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        await self._seen.start()
         self._task = asyncio.create_task(self._watch(), name="oracle")
         return self
 
@@ -62,6 +82,10 @@ class Oracle:
                 await self._task
         with suppress(ApiError, OSError):
             await self.look()
+            if self._rules.in_doubt:
+                await asyncio.sleep(DOUBT_SECONDS)
+                await self.look()
+        await self._seen.stop()
         if self.violations:
             raise BrokenRulesError("\n".join(map(str, self.violations)))
 
@@ -69,45 +93,52 @@ class Oracle:
         """One look at everything; gives what has newly broken. Raises ApiError while the API server is away."""
         beads, _ = await self._api.list(BEAD, self._namespace)
         polecats, _ = await self._api.list(POLECAT, self._namespace)
-        rigs, _ = await self._api.list(RIG, self._namespace)
-        for rig in rigs:
-            url = urlsplit(rig["spec"]["repository"]["url"])
-            if url.scheme == "file":
-                self._remotes.add(Path(url.path))
-        view = await asyncio.to_thread(self._view, beads, polecats)
-        found = await asyncio.to_thread(self._rules.look, view)
-        self.looks += 1
-        self.violations += found
-        for violation in found:
-            print(violation, file=sys.stderr, flush=True)
-        return found
-
-    def _view(self, beads: list[Json], polecats: list[Json]) -> View:
-        heads = {
-            repository: head
-            for town in self._towns
-            for repository in town.glob("rigs/*/*/*/repo.git")
-            if (head := read_head(repository)) is not None
-        }
-        processes = {uid: pids for town in self._towns for uid, pids in living(town).items()}
-        return View(
-            at=time.monotonic(),
-            beads=tuple(beads),
-            polecats=tuple(polecats),
-            processes=processes,
-            heads=heads,
-            branches=branches(self._remotes),
-            late=tuple(self._journals.news()),
-            endings=self._journals.endings,
-            is_safe=self._is_safe,
-        )
-
-    def _is_safe(self, repository: Path, commit: str) -> bool:
-        return any(has_commit(each, commit) for each in (repository.parents[2] / "store.git", *self._remotes))
+        return await self._judge(lambda: _Objects(tuple(beads), tuple(polecats), live=True))
 
     async def _watch(self) -> None:
         while True:
-            # Without the API server nothing can be told; what was missed shows when it is back.
-            with suppress(ApiError, OSError):
-                await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            started = time.monotonic()
+            # What is made or deleted while we look can't be read; the next look sees it as it is then.
+            with suppress(OSError):
+                await self._judge(lambda: _Objects(self._seen.beads, self._seen.polecats, self._seen.live))
+            await asyncio.sleep(max(LOOK_SECONDS, time.monotonic() - started))
+
+    async def _judge(self, objects: Callable[[], _Objects]) -> list[Violation]:
+        async with self._lock:
+            here, self._sees_remotes = self._seen.remotes()
+            self._remotes |= here
+            now, passed = objects(), self._seen.take_passed()
+            view = await asyncio.to_thread(self._view, now, passed)
+            found = await asyncio.to_thread(self._rules.look, view)
+            self.looks += 1
+            self.violations += found
+            for violation in found:
+                self._tell(violation)
+            return found
+
+    def _view(self, now: _Objects, passed: tuple[tuple[Json, ...], tuple[Json, ...]]) -> View:
+        news = self._journals.news()
+        return View(
+            at=time.monotonic(),
+            beads=now.beads,
+            polecats=now.polecats,
+            passed_beads=passed[0],
+            passed_polecats=passed[1],
+            live=now.live,
+            processes={uid: pids for town in self._towns for uid, pids in living(town).items()},
+            heads={repository: head for town in self._towns for repository, head in read_heads(town).items()},
+            branches=branches(self._remotes),
+            late=news.late,
+            commits=news.commits,
+            endings=self._journals.endings if self._towns else None,
+            is_safe=self._is_safe,
+        )
+
+    def _is_safe(self, commit: str) -> bool:
+        stores = [store for town in self._towns for store in town.glob("rigs/*/store.git")]
+        if any(has_commit(each, commit) for each in (*stores, *self._remotes)):
+            return True
+        if self._sees_remotes:
+            return False
+        # The supervisor has asked those that can't be read from here.
+        return any(holds(store, tip, commit) for store in stores for tip in self._journals.proven)

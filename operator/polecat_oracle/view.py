@@ -17,6 +17,11 @@ class View:
     """Seconds on a clock that only goes forward."""
     beads: tuple[Json, ...] = ()
     polecats: tuple[Json, ...] = ()
+    passed_beads: tuple[Json, ...] = ()
+    """Versions since the last view, also those that are past already."""
+    passed_polecats: tuple[Json, ...] = ()
+    live: bool = True
+    """Whether objects are as the API server has them; if not, only what is on this machine is judged."""
     processes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Polecat UID → pids of its agents."""
     heads: Mapping[Path, str] = field(default_factory=dict)
@@ -25,10 +30,12 @@ class View:
     """Branch of a polecat on a remote → its commit."""
     late: tuple[str, ...] = ()
     """What journals tell of agents' calls that were taken after the end of their attempt."""
-    endings: Callable[[str], Mapping[int, str]] = lambda bead_uid: {}
-    """UID of a bead → serial number of each ended attempt and its reason, from the journals."""
-    is_safe: Callable[[Path, str], bool] = lambda repository, commit: True
-    """Whether the store of a repository's rig, or a remote, has a commit at a ref."""
+    commits: tuple[tuple[str, str], ...] = ()
+    """Commits that ended attempts have named in their journals, and which journal it is."""
+    endings: Callable[[str], Mapping[int, str]] | None = None
+    """UID of a bead → serial number of each ended attempt and its reason, from the journals; None without those."""
+    is_safe: Callable[[str], bool] = lambda commit: True
+    """Whether a store, or a remote, has a commit at a ref."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 
 from polecat_kube.api import KubeApi
 from polecat_kube.resources import BEAD
-from polecat_oracle.journals import Journals
+from polecat_oracle.journals import Journals, News
 from polecat_oracle.looking import has_commit, living, read_head
 from polecat_oracle.oracle import BrokenRulesError, Oracle
 from polecat_oracle.rules import Rules
@@ -60,6 +60,20 @@ def polecat(name: str = "toast", uid: str = "u-1", reason: str | None = None, **
     }
 
 
+def version(item: Json, number: int) -> Json:
+    """The same object, as its version of that number."""
+    return item | {"metadata": item["metadata"] | {"resourceVersion": str(number)}}
+
+
+def write_journal(path: Path, *events: tuple[str, Json]) -> News:
+    """The journal of the first attempt at that Bead; what is news in it."""
+    journal = path / "streams" / "b-1" / "1.jsonl"
+    journal.parent.mkdir(parents=True)
+    lines = [json.dumps({"seq": seq, "kind": kind, "data": data}) for seq, (kind, data) in enumerate(events, 1)]
+    journal.write_text("".join(f"{line}\n" for line in lines))
+    return Journals([path]).news()
+
+
 QUIET = View(at=0.0, beads=(bead(polecat="toast"),), polecats=(polecat(),), processes={"u-1": (1,)})
 DONE = bead("Done", ("True", "Done"), attempts=1, branch="polecat/toast/b1", headCommit=COMMIT)
 
@@ -82,8 +96,13 @@ def lost_commit(path: Path) -> list[View]:
     repository.parent.mkdir(parents=True)
     return [
         replace(QUIET, heads={repository: COMMIT}),
-        replace(QUIET, is_safe=lambda repository, commit: commit != COMMIT),
+        replace(QUIET, is_safe=lambda commit: commit != COMMIT),
     ]
+
+
+def commit_of_a_journal(path: Path) -> list[View]:
+    news = write_journal(path, ("pushed", {"commit": COMMIT}), ("ended", {"reason": "Done"}))
+    return [replace(QUIET, commits=news.commits, is_safe=lambda commit: commit != COMMIT)]
 
 
 def no_state(path: Path) -> list[View]:
@@ -104,22 +123,28 @@ def reopened(path: Path) -> list[View]:
     return [View(at=0, beads=(DONE,)), replace(QUIET, at=1, beads=(bead(polecat="toast", attempts=1),))]
 
 
+def reopened_for_a_moment(path: Path) -> list[View]:
+    versions = [version(DONE, 1), version(bead(polecat="toast", attempts=1), 2), version(DONE, 3)]
+    return [View(at=0, beads=(versions[0],)), View(at=1, beads=(versions[2],), passed_beads=tuple(versions))]
+
+
 def attempts_fall(path: Path) -> list[View]:
     return [View(at=0, beads=(bead(attempts=2),)), View(at=1, beads=(bead(attempts=1),))]
 
 
 def attempts_by_a_lost_pod(path: Path) -> list[View]:
     lost = polecat(reason="PodLost")
-    return [replace(QUIET, polecats=(lost,)), replace(QUIET, polecats=(lost,), beads=(bead(attempts=1),))]
+    counted = replace(QUIET, polecats=(lost,), beads=(bead(attempts=1),), endings=lambda uid: {})
+    return [replace(QUIET, polecats=(lost,)), counted, replace(counted, at=10)]
 
 
 def push_by_nobody(path: Path) -> list[View]:
-    return [View(at=0), View(at=1, branches={"polecat/toast/b1": COMMIT})]
+    return [View(at=0), *(View(at=at, branches={"polecat/toast/b1": COMMIT}) for at in (1, 10))]
 
 
 def push_after_done(path: Path) -> list[View]:
     before, after = {"polecat/toast/b1": COMMIT}, {"polecat/toast/b1": OTHER}
-    return [View(at=0, beads=(DONE,), branches=before), View(at=1, beads=(DONE,), branches=after)]
+    return [View(at=0, beads=(DONE,), branches=before), *(View(at=at, beads=(DONE,), branches=after) for at in (1, 10))]
 
 
 def foreign_result(path: Path) -> list[View]:
@@ -131,11 +156,12 @@ def foreign_result(path: Path) -> list[View]:
 
 
 def late_call(path: Path) -> list[View]:
-    journal = path / "streams" / "b-1" / "1.jsonl"
-    journal.parent.mkdir(parents=True)
-    events = [{"seq": 1, "kind": "ended", "data": {"reason": "Cancelled"}}, {"seq": 2, "kind": "pushed", "data": {}}]
-    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
-    return [replace(QUIET, late=tuple(Journals([path]).news()))]
+    news = write_journal(path, ("ended", {"reason": "Cancelled"}), ("pushed", {"commit": COMMIT}))
+    return [replace(QUIET, late=news.late)]
+
+
+def two_agents_without_the_api(path: Path) -> list[View]:
+    return [replace(QUIET, live=False, processes={"u-1": (1, 2)})]
 
 
 @pytest.mark.parametrize(
@@ -144,11 +170,14 @@ def late_call(path: Path) -> list[View]:
         ("O1", two_agents),
         ("O2", two_polecats),
         ("O3", same_branch),
+        ("O1", two_agents_without_the_api),
         ("O4", lost_commit),
+        ("O4", commit_of_a_journal),
         ("O5", no_state),
         ("O5", nobody_works),
         ("O5", no_reason),
         ("O6", reopened),
+        ("O6", reopened_for_a_moment),
         ("O7", attempts_fall),
         ("O7", attempts_by_a_lost_pod),
         ("O8", push_by_nobody),
@@ -224,6 +253,27 @@ def test_agents_are_found_in_the_process_table(tmp_path: Path) -> None:
     finally:
         for agent in agents:
             agent.communicate(b"")
+
+
+def test_what_the_api_server_tells_later_is_waited_for() -> None:
+    branches = {"polecat/toast/b1": COMMIT}
+    late = [View(at=0), View(at=1, branches=branches), replace(QUIET, at=2, branches=branches)]
+    counted = bead(attempts=1)
+    uncovered = View(at=4, beads=(counted,), branches=branches, endings=lambda uid: {})
+    booked = replace(uncovered, at=5, passed_polecats=(polecat(reason="Done"),))
+    rules = Rules()
+    views = [*late, uncovered, booked, replace(uncovered, at=20)]
+    assert [violation for view in views for violation in rules.look(view)] == []
+    assert not rules.in_doubt
+
+
+def test_objects_that_are_gone_are_forgotten() -> None:
+    rules = Rules()
+    for number in range(2500):
+        one = bead(polecat="toast", attempts=1)
+        one["metadata"] |= {"uid": f"b-{number}", "resourceVersion": str(number)}
+        assert not rules.look(View(at=float(number), beads=(one,)))
+    assert len(rules._versions) < 1100
 
 
 async def test_a_running_system_is_watched(kube_api: KubeApi, namespace: str, tmp_path: Path) -> None:
