@@ -33,9 +33,9 @@ from polecat_town.pod.guard import watch_memory
 from polecat_town.pod.lease import PodLease
 from polecat_town.pod.memory import read_container_memory
 from polecat_town.probes import Probes
-from polecat_town.retention import prune
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
+from polecat_town.streams.retention import prune
 from polecat_town.supervisor import Supervisor
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from polecat_town.errors import RepositoryError
 from polecat_town.git.command import GitResult, run_git
 from polecat_town.git.credentials import signed_in
 from polecat_town.git.types import Remote
-from polecat_town.redaction import Redactor
+from polecat_town.streams.redaction import Redactor
 
 LIST_SECONDS = 60.0
 FETCH_SECONDS = 3600.0

@@ -13,7 +13,7 @@ from polecat_town.endpoint.model_proxy import FailureBound, Upstream
 from polecat_town.errors import TownError
 from polecat_town.life.running import take_checkpoint
 from polecat_town.life.state import DoneCall, Step
-from polecat_town.stream_events import Kind
+from polecat_town.streams.events import Kind
 
 if TYPE_CHECKING:
     from polecat_town.life.life import Life

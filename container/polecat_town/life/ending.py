@@ -18,7 +18,7 @@ from polecat_town.git.types import Saved
 from polecat_town.life.prompts import rescue_message
 from polecat_town.life.starting import drop_agent, open_workspace
 from polecat_town.life.state import Step
-from polecat_town.stream_events import Kind
+from polecat_town.streams.events import Kind
 
 if TYPE_CHECKING:
     from polecat_town.life.life import Life

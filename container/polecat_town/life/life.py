@@ -22,15 +22,15 @@ from polecat_town.agent.client import AgentUnreachableError
 from polecat_town.agent.process import Agent, AgentStartError, log_tail
 from polecat_town.errors import TownError
 from polecat_town.git.workspace import Workspace
-from polecat_town.journal import Journal
 from polecat_town.life.reporter import Reporter, SupersededError
 from polecat_town.life.services import Services
 from polecat_town.life.state import End, LifeState, Step, save_state
 from polecat_town.life.status import Live, build_status
 from polecat_town.life.steps import Action, EndWith, Observation, Policy, Wait, decide, interrupts
 from polecat_town.logs import SubjectLog
-from polecat_town.redaction import Redactor
-from polecat_town.stream_events import Kind
+from polecat_town.streams.events import Kind
+from polecat_town.streams.journal import Journal
+from polecat_town.streams.redaction import Redactor
 
 _RETRY_FIRST_SECONDS = 0.25
 _RETRY_LONGEST_SECONDS = 15.0

@@ -27,7 +27,7 @@ from polecat_town.agent.events import (
 )
 from polecat_town.agent.process import Agent
 from polecat_town.endpoint.model_proxy import FINAL_STATUSES, FailureBound
-from polecat_town.stream_events import Kind
+from polecat_town.streams.events import Kind
 
 if TYPE_CHECKING:
     from polecat_town.life.life import Life

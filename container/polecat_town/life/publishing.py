@@ -15,7 +15,7 @@ from polecat_town.git.types import PushResult
 from polecat_town.git.workspace import Workspace
 from polecat_town.life.starting import find_rig, open_workspace
 from polecat_town.life.state import DoneCall, End, Step
-from polecat_town.stream_events import Kind
+from polecat_town.streams.events import Kind
 
 if TYPE_CHECKING:
     from polecat_town.life.life import Life

@@ -9,7 +9,7 @@ from polecat_town import metrics
 from polecat_town.errors import TownError
 from polecat_town.life.prompts import nudge_prompt
 from polecat_town.life.starting import open_workspace, send
-from polecat_town.stream_events import Kind
+from polecat_town.streams.events import Kind
 
 if TYPE_CHECKING:
     from polecat_town.life.life import Life

@@ -27,7 +27,7 @@ from polecat_town.life.listening import AgentListener
 from polecat_town.life.prompts import first_prompt, resume_prompt
 from polecat_town.life.state import Step
 from polecat_town.rigs import decode_secret
-from polecat_town.stream_events import Kind
+from polecat_town.streams.events import Kind
 
 if TYPE_CHECKING:
     from polecat_town.life.life import Life

@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polecat_town.journal import Journal, read_last_seq
-from polecat_town.redaction import Redactor
-from polecat_town.stream_events import FIELD_MAX_LENGTH, Kind, clean
+from polecat_town.streams.events import FIELD_MAX_LENGTH, Kind, clean
+from polecat_town.streams.journal import Journal, read_last_seq
+from polecat_town.streams.redaction import Redactor
 
 NAMES = {"polecat": "web-toast", "bead": "fix"}
 

@@ -21,9 +21,9 @@ from polecat_town.life.status import Live, build_status
 from polecat_town.lock import HeldElsewhereError, PolecatLock
 from polecat_town.pod.lease import is_free
 from polecat_town.pod.memory import read_container_memory
-from polecat_town.retention import StoredJournal, choose
 from polecat_town.rigs import decode_secret
 from polecat_town.settings import Settings
+from polecat_town.streams.retention import StoredJournal, choose
 from support.town_made import BASE, HEAD, NOW, polecat, state
 
 CLAIM = Claim(pod="main-0", pod_uid="p", time=NOW)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polecat_town.redaction import REDACTED, Redactor
+from polecat_town.streams.redaction import REDACTED, Redactor
 
 SECRETS = (
     st.text(st.characters(exclude_categories=["Cs"]), min_size=4, max_size=40)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-from polecat_town.stream_events import Kind, StreamEvent, clean
+from polecat_town.streams.events import Kind, StreamEvent, clean
 
 _TAIL_BYTES = 1 << 20
 
