@@ -84,7 +84,9 @@ class Router:
     def _new_polecat(self, held: HeldPolecat) -> None:
         bead = held.polecat.spec.bead_ref.name
         self._queue.add(Key("polecat", *held.key), Lane.LIFE)
-        if find_condition(held.polecat.status.conditions, Type.READY) is None:
+        ready = find_condition(held.polecat.status.conditions, Type.READY)
+        if ready is None or ready.status != "True":
+            # Also of one that a pod has claimed: who created it may have died before it made the token.
             self._queue.add(Key("token", *held.key), Lane.LATER)
         if held.polecat.status.claim is None:
             self._queue.add_after(Key("bead", held.key[0], bead), self._settings.claim_seconds + 0.1, Lane.LIFE)
