@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: help setup demo test test-unit test-api test-e2e lint format generate lock bench clean
+.PHONY: help setup demo test test-unit test-api test-e2e browser lint format generate lock bench clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,7 +30,7 @@ setup: $(READY) ## Install everything: Python packages, control plane, Kilo CLI 
 demo: setup ## Five beads, five agents at once on a sample repository; ends with a table of what arrived
 	@$(BIN)/polecat demo
 
-test: setup lint ## Run all tests
+test: setup browser lint ## Run all tests
 	@$(PYTEST) tests
 
 test-unit: $(READY) ## Run the tests that do no I/O
@@ -39,8 +39,11 @@ test-unit: $(READY) ## Run the tests that do no I/O
 test-api: setup ## Run the tests against a real API server
 	@$(PYTEST) tests/api
 
-test-e2e: setup ## Run the tests with the real Kilo CLI
+test-e2e: setup browser ## Run the tests with the real Kilo CLI and a real browser
 	@$(PYTEST) tests/e2e
+
+browser: $(READY) ## Get the browser that tests of the dashboard use, unless there is one
+	@PYTHONPATH=tests $(BIN)/python -m support.browser
 
 lint: $(READY) ## Check style, types, the direction of imports and generated files
 	@$(BIN)/ruff format --quiet --check .
