@@ -19,6 +19,7 @@ from polecat_town.settings import Settings
 from polecat_town.town import PartEndedError, TownPodProgram
 
 _CONNECTIONS = 32
+_MANAGER = "polecat-town"
 
 
 async def _run(settings: Settings) -> None:
@@ -31,8 +32,12 @@ async def _run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with KubeApi(connect(), connections=_CONNECTIONS, manager="polecat-town") as api:
-        await TownPodProgram(settings, api).run(stop)
+    connection = connect()
+    async with (
+        KubeApi(connection, connections=_CONNECTIONS, manager=_MANAGER) as api,
+        KubeApi(connection, connections=1, manager=_MANAGER) as lease_api,
+    ):
+        await TownPodProgram(settings, api, lease_api).run(stop)
 
 
 def main() -> int:

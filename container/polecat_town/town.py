@@ -53,7 +53,8 @@ class PartEndedError(Exception):
 class TownPodProgram:
     """Everything that one supervisor does."""
 
-    def __init__(self, settings: Settings, api: KubeApi) -> None:
+    def __init__(self, settings: Settings, api: KubeApi, lease_api: KubeApi) -> None:
+        """`lease_api` is for the Lease alone: renewals must never wait behind other requests."""
         self._settings = settings
         self._api = api
         self._pod = PodState()
@@ -63,7 +64,7 @@ class TownPodProgram:
         self._tasks: list[asyncio.Task[Any]] = []
         namespace = settings.namespace
         self._lease = PodLease(
-            api,
+            lease_api,
             namespace,
             settings.pod_name,
             # A second process of the same pod is kept out by the lock on the volume.

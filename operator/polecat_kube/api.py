@@ -31,7 +31,9 @@ _PATCHES = {
 class KubeApi:
     """Typed verbs on one API server, as one identity. Use it as an async context manager.
 
-    Every request has a deadline of `timeout_seconds`. Errors are of `polecat_kube.errors`.
+    At most `connections` requests are under way at once; watches come on top. Every request has a deadline of
+    `timeout_seconds`, which begins when it is sent: waiting for others of this program says nothing about the
+    server. What must never wait behind others has a KubeApi of its own. Errors are of `polecat_kube.errors`.
     """
 
     def __init__(
@@ -39,15 +41,17 @@ class KubeApi:
     ) -> None:
         self.connection = connection
         self._manager = manager
-        self._limit = connections
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=5.0)
+        self._slots = asyncio.Semaphore(connections)
+        self._timeout_seconds = timeout_seconds
+        # No deadline of its own for connecting: it includes the TLS handshake, which takes an answer of the server.
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         tls = self.connection.ssl_context()
         self._session = aiohttp.ClientSession(
             base_url=self.connection.server,
-            connector=aiohttp.TCPConnector(limit=self._limit, ssl=tls if tls is not None else True),
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls if tls is not None else True),
             timeout=self._timeout,
             headers={"Accept": "application/json", "User-Agent": self._manager},
         )
@@ -169,13 +173,13 @@ class KubeApi:
     async def raw(self, path: str) -> str:
         """The text at a path such as `/readyz` or `/metrics`."""
         with _translated(f"GET {path}", ambiguous=False):
-            async with self._request("GET", path) as response:
+            async with self._slots, self._request("GET", path) as response:
                 return await response.text()
 
     async def server_time(self) -> datetime | None:
         """What the server's clock shows, in whole seconds; None when its answer does not tell."""
         with _translated("GET /version", ambiguous=False):
-            async with self._request("GET", "/version") as response:
+            async with self._slots, self._request("GET", "/version") as response:
                 told = response.headers.get("Date")
         try:
             return parsedate_to_datetime(told).astimezone(UTC) if told else None
@@ -204,7 +208,7 @@ class KubeApi:
             query["labelSelector"] = label_selector
         path = resource.path(namespace)
         # A stream that is silent past its own end is dead: the server sends bookmarks about every minute.
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=90.0)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_seconds, sock_read=90.0)
         try:
             async with self._request("GET", path, query=query, timeout=timeout) as response:
                 async for line in _lines(response.content):
@@ -226,7 +230,7 @@ class KubeApi:
         patch: Literal["json", "merge", "apply"] | None = None,
     ) -> Json:
         with _translated(f"{method} {path}", ambiguous=method != "GET"):
-            async with self._request(method, path, query=query, body=body, patch=patch) as response:
+            async with self._slots, self._request(method, path, query=query, body=body, patch=patch) as response:
                 return dict(await response.json(content_type=None))
 
     @asynccontextmanager

@@ -54,7 +54,7 @@ class Operator:
         self._clock = clock or Clock()
         self._api = KubeApi(connection, connections=16, manager=MANAGER)
         self._lease_api = KubeApi(
-            connection, connections=2, timeout_seconds=max(1.0, settings.renew_seconds / 2), manager=MANAGER
+            connection, connections=2, timeout_seconds=max(1.0, settings.renew_seconds), manager=MANAGER
         )
         self._queue = KeyedQueue(later_limit=max(1, settings.workers // 4))
         self._board = Board()

@@ -66,7 +66,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.02
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 20
-    settings.networking.connect_timeout = 5
+    settings.networking.connect_timeout = 20  # it includes the TLS handshake: as long as an answer may take
     settings.posting.enabled = False
     settings.scanning.disabled = True
     return settings

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Elector:
-    """Takes and keeps the Lease by GET and PUT with the resource version as precondition.
+    """Takes and keeps the Lease by GET and PUT with the resource version as precondition; renewals need no GET.
 
     Whether another's Lease has run out is judged by when this process saw it change, never by comparing clocks.
     """
@@ -32,6 +32,8 @@ class Elector:
         """Resource version of another's Lease, and when it was first seen."""
         self._renewed: float | None = None
         """When the last successful renewal was begun, on the monotonic clock."""
+        self._own: dict[str, Any] | None = None
+        """The Lease as this process has written it last."""
 
     def check(self) -> None:
         """The fence before each action. Raises LeaseLostError when the Lease may be another's by now."""
@@ -47,9 +49,14 @@ class Elector:
         log.info("leader identity=%s", self._settings.identity)
 
     async def keep(self) -> None:
-        """Renews until the Lease is lost, which raises LeaseLostError."""
+        """Renews until the Lease is lost, which raises LeaseLostError.
+
+        The pause counts from the beginning of a renewal: an API server that answers slowly is asked at once again.
+        """
+        begun = self._clock.mono()
         while True:
-            await asyncio.sleep(self._settings.retry_seconds)
+            await asyncio.sleep(max(0.0, self._settings.retry_seconds - (self._clock.mono() - begun)))
+            begun = self._clock.mono()
             self.check()
             await self._try()
             self.check()
@@ -68,17 +75,21 @@ class Elector:
             log.warning("lease not released: %s", error)
 
     async def _try(self) -> bool:
-        begun = self._clock.mono()
+        lease, self._own = self._own, None
+        known = lease is not None
         try:
-            lease = await self._api.get(LEASE, self._settings.namespace, OPERATOR_LEASE)
             if lease is None:
-                await self._create()
+                lease = await self._api.get(LEASE, self._settings.namespace, OPERATOR_LEASE)
+            begun = self._clock.mono()
+            if lease is None:
+                self._own = await self._create()
             elif self._is_free(lease):
-                await self._take(lease)
+                self._own = await self._take(lease)
             else:
                 return self._others()
         except (ConflictError, AlreadyExistsError):
-            return self._others()
+            # Somebody has written it since we did; that may be another leader, or a person.
+            return await self._try() if known else self._others()
         except ApiError as error:
             log.warning("lease: %s", error)
             return False
@@ -112,18 +123,18 @@ class Elector:
             "leaseTransitions": transitions,
         }
 
-    async def _create(self) -> None:
+    async def _create(self) -> dict[str, Any]:
         body = {"metadata": {"name": OPERATOR_LEASE, "namespace": self._settings.namespace}, "spec": self._spec(0)}
-        await self._api.create(LEASE, self._settings.namespace, body)
+        return await self._api.create(LEASE, self._settings.namespace, body)
 
-    async def _take(self, lease: dict[str, Any]) -> None:
+    async def _take(self, lease: dict[str, Any]) -> dict[str, Any]:
         before = lease.get("spec", {})
         if before.get("holderIdentity") == self._settings.identity:
             before["renewTime"] = format_time(self._clock.now())
         else:
             lease["spec"] = self._spec(before.get("leaseTransitions", 0) + 1)
-        await self._put(lease)
+        return await self._put(lease)
 
-    async def _put(self, lease: dict[str, Any]) -> None:
+    async def _put(self, lease: dict[str, Any]) -> dict[str, Any]:
         body = {"metadata": lease["metadata"], "spec": lease["spec"]}
-        await self._api.update(LEASE, self._settings.namespace, OPERATOR_LEASE, body)
+        return await self._api.update(LEASE, self._settings.namespace, OPERATOR_LEASE, body)

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         120.0, gt=0, description="A polecat that no pod claims within so many seconds is given up."
     )
     lease_seconds: float = Field(15.0, gt=0, description="How long, in seconds, a Lease holds without renewal.")
-    renew_seconds: float = Field(10.0, gt=0, description="A leader that can't renew for so many seconds stops acting.")
+    renew_seconds: float = Field(12.0, gt=0, description="A leader that can't renew for so many seconds stops acting.")
     retry_seconds: float = Field(2.0, gt=0, description="Pause between two tries at the Lease, in seconds.")
     key_rotation_seconds: float = Field(
         2592000.0, gt=0, description="Age of the signing key, in seconds, at which a new one is made."

@@ -1,11 +1,13 @@
-"""I39: the API server is silent or away; operator and town reach it through a proxy of ours."""
+"""I38, I39: the API server is slow, silent or away; operator and town reach it through a proxy of ours."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,9 +17,10 @@ from polecat_kube.connection import from_kubeconfig
 from polecat_kube.resources import BEAD
 from polecat_local.kubeconfig import write_kubeconfig
 from support.tcp_proxy import TcpProxy
-from support.whole import World, commit, reason
+from support.whole import LONG_SECONDS, POLL_SECONDS, World, commit, reason
 
 AGENTS = 3
+MANY_AGENTS = 25
 
 
 @pytest.fixture
@@ -27,15 +30,33 @@ async def proxy() -> AsyncIterator[TcpProxy]:
         yield made
 
 
+StartBehind = Callable[..., Awaitable[World]]
+
+
 @pytest.fixture
-async def world(watched_worlds: WatchWorld, proxy: TcpProxy, tmp_path: Path) -> World:
-    """A cluster whose operator and town know the API server only through the proxy; the oracle has its own way."""
+def behind(watched_worlds: WatchWorld, proxy: TcpProxy, tmp_path: Path) -> StartBehind:
+    """Starts a cluster whose operator and town know the API server only through the proxy; the oracle has its own
+    way. Arguments are those of ClusterSettings.
+    """
+    return partial(_start_behind, watched_worlds, proxy, tmp_path)
+
+
+async def _start_behind(
+    watched_worlds: WatchWorld,
+    proxy: TcpProxy,
+    tmp_path: Path,
+    *,
+    operator_env: Mapping[str, str] | None = None,
+    town_env: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> World:
     files = {part: tmp_path / f"{part}.kubeconfig" for part in ("operator", "town")}
     world = await watched_worlds(
         run_operator=False,
         run_town=False,
-        operator_env={"KUBECONFIG": str(files["operator"])},
-        town_env={"KUBECONFIG": str(files["town"])},
+        operator_env={"KUBECONFIG": str(files["operator"]), **(operator_env or {})},
+        town_env={"KUBECONFIG": str(files["town"]), **(town_env or {})},
+        **settings,
     )
     cluster = world.cluster
     server = urlsplit(cluster.connection.server)
@@ -48,6 +69,12 @@ async def world(watched_worlds: WatchWorld, proxy: TcpProxy, tmp_path: Path) -> 
     await cluster.town.start()
     await cluster.wait_ready()
     return world
+
+
+@pytest.fixture
+async def world(behind: StartBehind) -> World:
+    """Five slots."""
+    return await behind()
 
 
 async def at_work(world: World, count: int) -> list[str]:
@@ -94,3 +121,37 @@ async def test_i39_agents_go_on_while_the_api_server_is_away(world: World, proxy
     finally:
         proxy.mend()
     await all_done_undisturbed(world, names)
+
+
+async def test_i38_a_slow_api_server_makes_no_agent_look_dead(behind: StartBehind, proxy: TcpProxy) -> None:
+    """Each answer took seconds, heartbeats came late, and healthy agents were given up."""
+    # The fence is near: renewals that wait behind other requests, or need several of them, would not come in time.
+    world = await behind(
+        slots=MANY_AGENTS + 1,
+        town_env={"POLECAT_TOWN_HEARTBEAT_SECONDS": "5", "POLECAT_TOWN_FENCING_SECONDS": "20"},
+        operator_env={"POLECAT_OPERATOR_FENCING_SECONDS": "20", "POLECAT_OPERATOR_FENCE_MARGIN_SECONDS": "10"},
+    )
+    names = await at_work(world, MANY_AGENTS)
+    operator, town = world.cluster.operator.pid, world.cluster.town.pid
+    proxy.delay_seconds = 5.0
+    before = await heartbeats(world)
+    for _ in range(2):
+        await until_all_beat(world, before)
+        before = await heartbeats(world)
+    await world.bead("late", [commit("late.txt"), {"done": "ok"}])
+    world.gates.open(*names)
+    await all_done_undisturbed(world, [*names, "late"])
+    assert (world.cluster.operator.pid, world.cluster.town.pid) == (operator, town), "nobody had to start anew"
+    assert "all agents are stopped" not in (world.cluster.data.logs / "town.log").read_text()
+
+
+async def heartbeats(world: World) -> dict[str, str]:
+    """Bead → the last sign of life of its agent that has been reported."""
+    return {bead: each["status"].get("heartbeatTime", "") for bead, each in (await world.polecats()).items()}
+
+
+async def until_all_beat(world: World, before: dict[str, str]) -> None:
+    """Until every agent's sign of life is another one."""
+    async with asyncio.timeout(LONG_SECONDS):
+        while any(before[bead] == beat for bead, beat in (await heartbeats(world)).items()):
+            await asyncio.sleep(POLL_SECONDS)

@@ -59,6 +59,8 @@ class PodLease:
         self._fencing_seconds = fencing_seconds
         self._clock = clock
         self._renewed_at: float | None = None
+        self._own: dict[str, Any] | None = None
+        """The Lease as this pod has written it last: a renewal needs no reading."""
         self.held = asyncio.Event()
         """Set while this pod has the Lease."""
 
@@ -109,7 +111,9 @@ class PodLease:
             except ApiError as error:
                 log.warning("lease not renewed: %s", error)
             metrics.LEASE_AGE_SECONDS.set(self.age_seconds)
-            await asyncio.sleep(self._renew_seconds if self.held.is_set() else min(2.0, self._renew_seconds))
+            # From the beginning of the try: an API server that answers slowly is asked at once again.
+            pause = self._renew_seconds if self.held.is_set() else min(2.0, self._renew_seconds)
+            await asyncio.sleep(max(0.0, pause - (self._clock() - began)))
 
     async def release(self) -> None:
         """Gives the Lease back at the end, if it is ours."""
@@ -123,7 +127,9 @@ class PodLease:
 
     async def _renew(self) -> bool:
         now = datetime.now(UTC)
-        found = await self._api.get(LEASE, self._namespace, self._name)
+        found, self._own = self._own, None
+        if found is None:
+            found = await self._api.get(LEASE, self._namespace, self._name)
         spec = {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": self._duration_seconds,
@@ -131,11 +137,11 @@ class PodLease:
         }
         if found is None:
             body = {"metadata": {"name": self._name, "namespace": self._namespace}, "spec": spec}
-            await self._api.create(LEASE, self._namespace, body)
+            self._own = await self._api.create(LEASE, self._namespace, body)
             return True
         if not is_free(found.get("spec") or {}, self._identity, now):
             log.warning("the lease %s is held by %s", self._name, found["spec"].get("holderIdentity"))
             return False
         found["spec"] = {**(found.get("spec") or {}), **spec}
-        await self._api.update(LEASE, self._namespace, self._name, found)
+        self._own = await self._api.update(LEASE, self._namespace, self._name, found)
         return True
