@@ -1,11 +1,14 @@
-"""Git refs that Polecat makes: the builder and the parser of each are one tested pair."""
+"""Git refs that Polecat makes, and what they say."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 PREFIX_MIN_LENGTH = 6
+SAVED = "refs/polecat/saved/"
+_SAVED_REF = re.compile(rf"^{SAVED}(?P<bead>[^/]+)/(?P<attempt>[0-9]+)(?:-(?P<serial>[0-9]+))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +41,35 @@ def build_branch(prefix: str, name: str, bead_uid: str, others: Collection[str] 
     return BranchName(prefix, name, own[:length])
 
 
-def parse_branch(branch: str, prefix: str) -> BranchName | None:
-    """The parts of a branch that `build_branch` made with this prefix; None for any other branch."""
-    head, _, rest = branch.removeprefix("refs/heads/").partition(f"{prefix}/")
-    name, slash, bead_id = rest.partition("/")
-    if head or not slash or not name or not PREFIX_MIN_LENGTH <= len(bead_id) <= 32:
-        return None
-    if set(bead_id) - set("0123456789abcdef"):
-        return None
-    return BranchName(prefix, name, bead_id)
-
-
-def blocking_refs(prefix: str, name: str) -> tuple[str, str]:
-    """Branches that make `<prefix>/<name>/…` impossible, as a Git ref can't be a file and a directory."""
-    return f"refs/heads/{prefix}", f"refs/heads/{prefix}/{name}"
-
-
 def work_ref(polecat_uid: str) -> str:
     """Where the town's store keeps the commits taken over from a running polecat."""
     return f"refs/polecat/work/{polecat_uid}"
 
 
-def saved_ref(bead_uid: str, attempt: int) -> str:
-    """Where work of an attempt that did not finish is kept, in the store and on the remote."""
-    return f"refs/polecat/saved/{bead_uid}/{attempt}"
+@dataclass(frozen=True, slots=True)
+class SavedRef:
+    """A place of work of an attempt that did not finish. Ordered by `(attempt, serial)` within a bead."""
+
+    bead_uid: str
+    attempt: int
+    serial: int = 1
+    """Counts places of one attempt: work that does not build on what the first one holds goes to the next."""
+
+    def __str__(self) -> str:
+        return f"{saved_folder(self.bead_uid)}{self.attempt}" + (f"-{self.serial}" if self.serial > 1 else "")
 
 
-def parse_saved_ref(ref: str) -> tuple[str, int] | None:
-    """(bead UID, attempt) of a ref made by `saved_ref`; None for any other ref."""
-    parts = ref.split("/")
-    if len(parts) != 5 or parts[:3] != ["refs", "polecat", "saved"] or not parts[4].isdigit():
-        return None
-    return parts[3], int(parts[4])
+def saved_folder(bead_uid: str) -> str:
+    """The folder of a bead's saved work, in the store and on the remote; ends in a slash."""
+    return f"{SAVED}{bead_uid}/"
+
+
+def saved_ref(bead_uid: str, attempt: int, serial: int = 1) -> str:
+    """Where work of an attempt that did not finish is kept: `…/<attempt>`, or `…/<attempt>-<serial>`."""
+    return str(SavedRef(bead_uid, attempt, serial))
+
+
+def parse_saved_ref(ref: str) -> SavedRef | None:
+    """The parts of a ref made by `saved_ref`; None for any other ref."""
+    match = _SAVED_REF.match(ref)
+    return SavedRef(match["bead"], int(match["attempt"]), int(match["serial"] or 1)) if match else None

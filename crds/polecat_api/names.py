@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import count
 
@@ -15,11 +14,6 @@ POOL = (
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_MAX_LENGTH = 20
 RIG_NAME_MAX_LENGTH = 40
-
-
-def is_valid_name(name: str) -> bool:
-    """Whether a rig may have this name in its pool."""
-    return len(name) <= NAME_MAX_LENGTH and re.match(NAME_PATTERN, name) is not None
 
 
 def candidates(pool: Sequence[str]) -> Iterator[str]:

@@ -7,15 +7,12 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from polecat_town.domain.domain import remove_tree
 from polecat_town.errors import DomainError, WorkspaceError
 from polecat_town.git import scripts
+from polecat_town.git.private import PolecatRepository
 from polecat_town.git.refs import KEPT
-
-if TYPE_CHECKING:
-    from polecat_town.git.workspace import Workspace
 
 LOST_FOLDER = ".lost"
 """Below the rig's directory: repositories that could not be read, moved away and never deleted by us."""
@@ -23,7 +20,7 @@ _UID8 = re.compile(r"^[0-9a-f]{8}$")
 _log = logging.getLogger(__name__)
 
 
-async def settle_leftovers(workspace: Workspace) -> str | None:
+async def settle_leftovers(workspace: PolecatRepository) -> str | None:
     """Clears the name's directory; gives HEAD when the polecat's own worktree was found and goes on.
 
     Raises WorkspaceError, StoreError.
@@ -42,7 +39,7 @@ async def settle_leftovers(workspace: Workspace) -> str | None:
     return await _go_on(workspace, head)
 
 
-async def _mended_head(workspace: Workspace) -> str:
+async def _mended_head(workspace: PolecatRepository) -> str:
     """Puts the worktree right; gives its HEAD. Raises WorkspaceError when it can't be used any more."""
     done = await workspace.script(scripts.MEND, workspace.branch)
     if not done.ok:
@@ -53,7 +50,7 @@ async def _mended_head(workspace: Workspace) -> str:
     return head
 
 
-async def _go_on(workspace: Workspace, head: str) -> str:
+async def _go_on(workspace: PolecatRepository, head: str) -> str:
     """Goes on with a sound worktree, moved forward if the store has more of the same work."""
     store = workspace.store
     before = await store.work_commit(workspace.uid)
@@ -68,7 +65,7 @@ async def _go_on(workspace: Workspace, head: str) -> str:
     return head
 
 
-async def rescue(workspace: Workspace, message: str) -> str | None:
+async def rescue(workspace: PolecatRepository, message: str) -> str | None:
     """Puts the worktree right, commits what is open in it, and takes all over; the commit, or None without work.
 
     Raises WorkspaceError, DomainError, StoreError when something can't be read.
@@ -80,7 +77,7 @@ async def rescue(workspace: Workspace, message: str) -> str | None:
     return await workspace.store.take_over(workspace)
 
 
-async def remove(workspace: Workspace) -> None:
+async def remove(workspace: PolecatRepository) -> None:
     """Deletes a polecat's directory if all that is in it is in the store; otherwise see `_put_away`."""
     if not os.path.lexists(workspace.directory):
         return
@@ -96,7 +93,7 @@ async def remove(workspace: Workspace) -> None:
         await _put_away(workspace)
 
 
-async def _put_away(workspace: Workspace) -> None:
+async def _put_away(workspace: PolecatRepository) -> None:
     """Takes over what can be read, and removes the directory; moves it aside when there may be more in it."""
     directory = workspace.directory
     if not directory.is_symlink() and await _rescued(workspace):
@@ -112,7 +109,7 @@ async def _put_away(workspace: Workspace) -> None:
     _log.warning("%s could not be read and was moved to %s", directory, target)
 
 
-async def _rescued(workspace: Workspace) -> bool:
+async def _rescued(workspace: PolecatRepository) -> bool:
     """Whether nothing can be lost by removing the directory: all is in the store, or there was nothing."""
     if not _has_objects(workspace.repository):
         return not _has_files(workspace.worktree)
@@ -124,9 +121,9 @@ async def _rescued(workspace: Workspace) -> bool:
     return True
 
 
-def _stranger(workspace: Workspace, directory: Path) -> Workspace:
+def _stranger(workspace: PolecatRepository, directory: Path) -> PolecatRepository:
     """The workspace of another polecat whose directory was left behind; only the start of its UID is known."""
-    return type(workspace)(workspace.store, workspace.name, directory.name, workspace.branch, "", "")
+    return PolecatRepository(workspace.store, workspace.name, directory.name, workspace.branch, "", "")
 
 
 def _others(own: Path) -> list[Path]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from polecat_api.branches import saved_ref
+from polecat_api.branches import saved_folder, saved_ref
 from polecat_town.errors import RepositoryError
-from polecat_town.git.fetch import remote_saved, saved_refs_of
+from polecat_town.git.fetch import remote_saved
 from polecat_town.git.refs import StoreRefs
 from polecat_town.git.remote import RemoteGit
 from polecat_town.git.types import PushResult, Saved
@@ -58,11 +58,11 @@ async def save(git: RemoteGit, refs: StoreRefs, bead_uid: str, attempt: int, com
 
     Raises StoreError when even the store can't keep it.
     """
-    here = await refs.list(saved_refs_of(bead_uid))
+    here = await refs.list(saved_folder(bead_uid))
     message = ""
     there: dict[str, str] | None = None
     try:
-        there = await git.list_refs(f"{saved_refs_of(bead_uid)}*")
+        there = await git.list_refs(f"{saved_folder(bead_uid)}*")
         await _bring_unknown(git, refs, there)
     except RepositoryError as error:
         message = str(error)
@@ -93,10 +93,9 @@ async def _free_ref(
     refs: StoreRefs, bead_uid: str, attempt: int, commit: str, here: dict[str, str], there: dict[str, str]
 ) -> str:
     """`<attempt>`, or `<attempt>-2`, …: the first whose commits, here and there, all are part of `commit`."""
-    plain = saved_ref(bead_uid, attempt)
     serial = 1
     while True:
-        ref = plain if serial == 1 else f"{plain}-{serial}"
+        ref = saved_ref(bead_uid, attempt, serial)
         held = [commits[ref] for commits in (here, there) if ref in commits]
         if all([await refs.is_ancestor(old, commit) for old in held]):
             return ref

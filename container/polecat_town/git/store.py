@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from polecat_api.branches import work_ref
 from polecat_town.errors import StoreError, WorkspaceError
@@ -23,14 +22,12 @@ from polecat_town.git.types import (
     Credentials,
     DiffStat,
     Fetched,
+    PrivateRepository,
     PushResult,
     Remote,
     RepositoryState,
     Saved,
 )
-
-if TYPE_CHECKING:
-    from polecat_town.git.workspace import Workspace
 
 __all__ = ["Credentials", "DiffStat", "Fetched", "PushResult", "Remote", "RepositoryState", "Saved", "Store"]
 
@@ -105,9 +102,9 @@ class Store:
         await self.open()
         item = Wanted(base_branch, bead_uid)
         seen = await self._batch.join(item)
-        return await fetched_for(self.remote, self.refs, seen, item)
+        return await fetched_for(self.refs, seen, item)
 
-    async def take_over(self, workspace: Workspace) -> str | None:
+    async def take_over(self, workspace: PrivateRepository) -> str | None:
         """Takes the worktree's HEAD into the store, under `refs/polecat/work/<uid>`; gives the commit.
 
         Other branches and stashes come along, under `refs/polecat/kept/<uid>/`. None when there is no commit
@@ -172,4 +169,4 @@ class Store:
         return RemoteGit(self.rig_dir, self.git_dir, self.remote)
 
     async def _fetch_all(self, wanted: frozenset[Wanted]) -> dict[str, str]:
-        return await fetch_all(self.remote, self._git(), self.refs, wanted)
+        return await fetch_all(self._git(), self.refs, wanted)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol
 
 from polecat_api.conditions import Reason
+from polecat_town.domain.domain import Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,6 @@ class Fetched:
     base_commit: str
     saved: SavedWork | None
     """The newest saved work of the bead, on the remote or in the store."""
-    branches: frozenset[str]
-    """Branches below the rig's prefix that the remote has, e.g. `polecat/toast/3fa2b1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +127,16 @@ class WorkspaceState:
     def dirty(self) -> bool:
         """Whether there are uncommitted changes, untracked files included."""
         return bool(self.status)
+
+
+class PrivateRepository(Protocol):
+    """What the store must know of a polecat's repository to take its commits over."""
+
+    uid: str
+    base_commit: str
+    domain: Domain
+    repository: Path
+    worktree: Path
+
+    async def head(self) -> str | None:
+        """Commit of the worktree's HEAD; None when there is none. Raises WorkspaceError."""

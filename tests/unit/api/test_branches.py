@@ -1,4 +1,4 @@
-"""Builder and parser of each ref are one pair."""
+"""Refs say what they were built from."""
 
 import uuid
 
@@ -6,15 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polecat_api.branches import (
-    BranchName,
-    bead_hex,
-    blocking_refs,
-    build_branch,
-    parse_branch,
-    parse_saved_ref,
-    saved_ref,
-)
+from polecat_api.branches import SavedRef, bead_hex, build_branch, parse_saved_ref, saved_folder, saved_ref
 
 uids = st.uuids().map(str)
 names = st.from_regex(r"\A[a-z]([-a-z0-9]{0,18}[a-z0-9])?\Z")
@@ -33,39 +25,27 @@ def test_a_bead_that_begins_alike_gets_a_longer_branch() -> None:
 
 
 @given(prefixes, names, uids, st.lists(uids, max_size=5))
-def test_parse_gives_back_what_build_made(prefix: str, name: str, uid: str, others: list[str]) -> None:
+def test_no_other_bead_begins_like_a_branch(prefix: str, name: str, uid: str, others: list[str]) -> None:
     branch = build_branch(prefix, name, uid, others)
-    assert parse_branch(str(branch), prefix) == branch
-    assert parse_branch(f"refs/heads/{branch}", prefix) == branch
+    assert str(branch) == f"{prefix}/{name}/{branch.bead_id}"
+    assert bead_hex(uid).startswith(branch.bead_id)
     assert all(not bead_hex(other).startswith(branch.bead_id) for other in others if other != uid)
 
 
+@given(uids, st.integers(1, 10_000), st.integers(1, 99))
+def test_saved_refs_are_a_pair(uid: str, attempt: int, serial: int) -> None:
+    assert parse_saved_ref(saved_ref(uid, attempt, serial)) == SavedRef(uid, attempt, serial)
+    assert saved_ref(uid, attempt, serial).startswith(saved_folder(uid))
+
+
+def test_a_second_place_of_an_attempt_has_a_number() -> None:
+    assert saved_ref("bead", 2) == "refs/polecat/saved/bead/2"
+    assert saved_ref("bead", 2, 3) == "refs/polecat/saved/bead/2-3"
+
+
 @pytest.mark.parametrize(
-    "branch",
-    [
-        "main",
-        "polecat",
-        "polecat/toast",
-        "polecat/toast/xyz123",
-        "polecat/toast/3fa2b",
-        "other/toast/3fa2b1",
-        "polecat//3fa2b1",
-    ],
+    "ref",
+    ["refs/heads/main", f"refs/polecat/saved/{uuid.UUID(int=1)}", "refs/polecat/saved/x/y", "refs/polecat/saved/x/1-"],
 )
-def test_other_branches_are_nobodys(branch: str) -> None:
-    assert parse_branch(branch, "polecat") is None
-
-
-def test_blocking_refs_are_the_parents_of_the_branch() -> None:
-    assert blocking_refs("polecat", "toast") == ("refs/heads/polecat", "refs/heads/polecat/toast")
-    assert str(BranchName("polecat", "toast", "3fa2b1")).startswith("polecat/toast/")
-
-
-@given(uids, st.integers(1, 10_000))
-def test_saved_refs_are_a_pair(uid: str, attempt: int) -> None:
-    assert parse_saved_ref(saved_ref(uid, attempt)) == (uid, attempt)
-
-
-@pytest.mark.parametrize("ref", ["refs/heads/main", f"refs/polecat/saved/{uuid.UUID(int=1)}", "refs/polecat/saved/x/y"])
 def test_other_refs_are_no_saved_work(ref: str) -> None:
     assert parse_saved_ref(ref) is None
