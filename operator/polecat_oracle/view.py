@@ -8,6 +8,18 @@ from pathlib import Path
 
 from polecat_oracle.objects import Json
 
+RULES = {
+    "O1": "at most one living agent for each Polecat",
+    "O2": "at most one current Polecat for each Bead",
+    "O3": "no two Polecats share a name in their rig, a branch or a path",
+    "O4": "no commit is lost with a worktree that was deleted",
+    "O5": "every open Bead waits with a reason, or is at work with a Polecat",
+    "O6": "an ended Bead changes only when somebody changes `rerun`",
+    "O7": "attempts only grow, and only by what agents did",
+    "O8": "nothing is taken from a Polecat that is not current",
+}
+"""What must always hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -46,5 +58,9 @@ class Violation:
     message: str
     history: tuple[str, ...] = ()
 
+    def told(self) -> str:
+        """What happened, and below it the history of the objects concerned."""
+        return "\n".join([self.message, *(f"    {line}" for line in self.history)])
+
     def __str__(self) -> str:
-        return "\n".join([f"{self.rule}: {self.message}", *(f"    {line}" for line in self.history)])
+        return f"{self.rule}: {self.told()}"

@@ -8,6 +8,7 @@ import click
 
 from polecat_cli.doctor.checks import find
 from polecat_cli.doctor.gather import gather
+from polecat_cli.doctor.watch import watch
 from polecat_cli.running import Stop, run_command
 from polecat_cli.up import data_dir_option
 from polecat_kube.api import KubeApi
@@ -30,15 +31,24 @@ TIMEOUT_SECONDS = 10.0
     help="The kubeconfig to use.  [default: as kubectl]",
 )
 @click.option("-n", "--namespace", help="Look at objects of this namespace only.  [default: all]")
-def doctor(data_dir: Path | None, kubeconfig: Path | None, namespace: str | None) -> None:
+@click.option(
+    "--watch",
+    "watches",
+    is_flag=True,
+    help="Go on until interrupted, and tell at once when a rule that must always hold is broken.",
+)
+def doctor(data_dir: Path | None, kubeconfig: Path | None, namespace: str | None, watches: bool) -> None:
     """Look once for what is wrong, and say what to do about it.
 
-    One line for each finding. Exit code 0: nothing found; 1: findings; 2: the cluster can't be looked at.
+    One line for each finding. With --watch: each broken rule with the history of the objects concerned.
+    Exit code 0: nothing found; 1: findings; 2: the cluster can't be looked at.
     """
 
     async def work(stop: Stop) -> int:
         try:
             connection, data = choose(data_dir, kubeconfig)
+            if watches:
+                return await watch(connection, data, namespace, stop)
             return await _look(connection, data, namespace)
         except ForbiddenError as error:
             hint = "" if namespace else "; if you may see one namespace only, give it with -n"
