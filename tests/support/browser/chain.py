@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import sys
-import tarfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from polecat_local.cache import Cache
 from polecat_local.commands import run
 from polecat_local.errors import LocalError
 from polecat_local.progress import Progress
-from support.browser.packages import CHROMIUM, PackageError, node_command, unpacked
+from support.browser.packages import CHROMIUM, PackageError, extract, node_command, unpacked
 from support.browser.program import BrowserProgram, first_line
 
 VARIABLE = "POLECAT_TEST_BROWSER"
@@ -121,9 +120,7 @@ async def _unpack_chromium(draft: Path) -> None:
         if outcome.code != 0:
             raise PackageError(f"{packed.name} can't be unpacked: {outcome.tail}")
         if target.suffix == ".tar":
-            with tarfile.open(target) as tar:
-                tar.extractall(draft, filter="data")
-            target.unlink()
+            extract(target, draft)
     (draft / "chromium").chmod(0o755)
     (draft / "fonts.conf").write_text(_FONTS)
     for leftover in ("bin", "build"):
