@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: help setup demo test test-unit test-api test-e2e browser lint format generate lock bench clean
+.PHONY: help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor bench clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ generate: $(READY) ## Make the CRDs and the reference pages from the models
 lock: $(READY) ## Choose the newest versions of all Python packages and lock them with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --upgrade pyproject.toml --group dev --output-file requirements.lock
+
+vendor: $(READY) ## Fetch the dashboard's third-party files again from npm, as the manifest says
+	@$(BIN)/python -m polecat_dashboard.vendoring
 
 bench: setup ## Print latency, writes per bead and memory, beside the peers' figures
 	@$(BIN)/python tests/bench/run.py

@@ -10,17 +10,14 @@ import click
 
 from polecat_api.bead import Priority
 from polecat_cli.running import Stop, run_command
-from polecat_cli.sling_draft import Draft, InputError, Order, make_order
-from polecat_cli.sling_markdown import parse_markdown
-from polecat_cli.sling_send import Refused, check, rig_is_missing, send, without_doubles
-from polecat_cli.sling_yaml import looks_like_yaml, parse_yaml
 from polecat_kube.api import KubeApi
 from polecat_kube.connection import connect
+from polecat_sling.draft import Draft, InputError, Order, make_order
+from polecat_sling.reading import read_text
+from polecat_sling.send import Refused, check, rig_is_missing, send, without_doubles
 
 USAGE = 2
 FAILED = 1
-YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
 
 
 @click.command()
@@ -100,17 +97,10 @@ def read_drafts(rig: str, titles: Sequence[str], files: Sequence[str]) -> list[D
             text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{file} can't be read: {error}") from error
-        drafts += _read_text(rig, text, file)
+        drafts += read_text(rig, text, "standard input" if file == "-" else file, file)
     if not drafts:
         raise InputError("nothing to sling: give titles, or -f with a file")
     return drafts
-
-
-def _read_text(rig: str, text: str, file: str) -> list[Draft]:
-    source, suffix = "standard input" if file == "-" else file, Path(file).suffix.lower()
-    if suffix in YAML_SUFFIXES or (suffix not in MARKDOWN_SUFFIXES and looks_like_yaml(text)):
-        return parse_yaml(text, source, rig)
-    return parse_markdown(text, source)
 
 
 async def _make(api: KubeApi, namespace: str, rig: str, orders: Sequence[Order]) -> tuple[list[str], int]:

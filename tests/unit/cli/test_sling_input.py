@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from polecat_api.bead import Priority
 from polecat_cli.sling import read_drafts
-from polecat_cli.sling_draft import Draft, InputError, derive_name, make_order, slugify
-from polecat_cli.sling_markdown import parse_markdown
-from polecat_cli.sling_yaml import looks_like_yaml, parse_yaml
+from polecat_sling.draft import Draft, InputError, derive_name, make_order, slugify
+from polecat_sling.markdown_text import parse_markdown
+from polecat_sling.yaml_text import looks_like_yaml, parse_yaml
 
 PLAN = """\
 # Plan for the week

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from polecat_cli.sling_draft import Order, same_work
 from polecat_kube.api import KubeApi, sleep_before_retry
 from polecat_kube.errors import AlreadyExistsError, ApiError, ForbiddenError
 from polecat_kube.resources import BEAD, RIG
+from polecat_sling.draft import Order, same_work
 
 TRIES = 6
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from polecat_api import GROUP
-from polecat_cli.sling_draft import Draft, InputError
+from polecat_sling.draft import Draft, InputError
 
 _SPEC_KEYS = frozenset({"priority", "dependsOn", "suspend", "baseBranch", "model", "limits", "rerun"})
 _SHORT_KEYS = _SPEC_KEYS | {"title", "prompt", "name"}

@@ -6,7 +6,7 @@ import re
 import textwrap
 from dataclasses import dataclass, field
 
-from polecat_cli.sling_draft import Draft, InputError
+from polecat_sling.draft import Draft, InputError
 
 _ITEM = re.compile(r"^( {0,3})([-*+]|\d{1,9}[.)])([ \t]+)(?:\[([ xX])\][ \t]+)?(\S.*)$")
 _FENCE = re.compile(r"^\s*(```+|~~~+)")

@@ -1,0 +1,23 @@
+"""Figures of the dashboard for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+REGISTRY = CollectorRegistry()
+
+VIEWERS = Gauge("polecat_dashboard_viewers", "Open connections that follow the changes.", registry=REGISTRY)
+STREAM_READERS = Gauge(
+    "polecat_dashboard_stream_readers", "Open connections that read one agent's stream.", registry=REGISTRY
+)
+UPSTREAMS = Gauge("polecat_dashboard_upstreams", "Streams that are read from towns for tiles.", registry=REGISTRY)
+SESSIONS = Gauge("polecat_dashboard_sessions", "Signed-in browsers.", registry=REGISTRY)
+OBJECTS = Gauge("polecat_dashboard_objects", "Objects that are watched.", ["kind"], registry=REGISTRY)
+BATCHES = Counter("polecat_dashboard_batches_total", "Batches of changes made.", registry=REGISTRY)
+REFUSED = Counter("polecat_dashboard_refused_total", "Requests that were refused.", ["why"], registry=REGISTRY)
+ACTIONS = Counter("polecat_dashboard_actions_total", "What people did.", ["action", "outcome"], registry=REGISTRY)
+
+
+def render() -> bytes:
+    """The exposition text of all figures."""
+    return generate_latest(REGISTRY)

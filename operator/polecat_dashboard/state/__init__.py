@@ -1,0 +1,1 @@
+"""What the cluster holds, as the page shows it: one watch for each kind, however many people look."""

@@ -1,0 +1,1 @@
+"""What agents say and do, read from the towns for whoever looks."""
