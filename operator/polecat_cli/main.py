@@ -7,6 +7,7 @@ from importlib.metadata import version
 import click
 
 COMMANDS = {
+    "dashboard": "Open the dashboard of the running cluster in a browser, already signed in.",
     "demo": "See five agents work at once on a sample repository; needs no cluster and no model key.",
     "doctor": "Look once for what is wrong, and say what to do about it.",
     "down": "End what `polecat up` has started.",

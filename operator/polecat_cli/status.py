@@ -12,6 +12,7 @@ from polecat_cli.running import Stop, run_command
 from polecat_cli.up import data_dir_option
 from polecat_kube.api import KubeApi
 from polecat_kube.connection import from_kubeconfig
+from polecat_local.dashboard import dashboard_url
 from polecat_local.datadir import DataDir
 from polecat_local.paths import default_data_dir
 from polecat_local.report import Table, export_line, object_tables, process_table
@@ -41,6 +42,8 @@ async def _show(data: DataDir) -> int:
     async with KubeApi(from_kubeconfig(data.kubeconfig), timeout_seconds=10.0) as api:
         for table in await object_tables(api):
             console.print(_rich(table))
+    if (url := dashboard_url(data)) is not None:
+        click.echo(f"dashboard {url} (`polecat dashboard` opens it, signed in)")
     click.echo(export_line(data))
     return 0
 

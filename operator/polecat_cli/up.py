@@ -42,7 +42,9 @@ def up(data_dir: Path | None, detach: bool, operators: int, must_be_ready: bool)
         where = (data_dir or default_data_dir()).absolute()
         if detach:
             return await detach_command(where, [f"--operators={operators}"], stop)
-        return await _serve(ClusterSettings(data_dir=where, operators=operators), stop, must_be_ready)
+        return await _serve(
+            ClusterSettings(data_dir=where, operators=operators, run_dashboard=True), stop, must_be_ready
+        )
 
     run_command(work)
 

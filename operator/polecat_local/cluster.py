@@ -16,12 +16,14 @@ from polecat_local import install
 from polecat_local.binaries import Binaries
 from polecat_local.cache import Cache
 from polecat_local.control_plane import ControlPlane, ControlPlaneOptions
+from polecat_local.dashboard import dashboard_url
 from polecat_local.datadir import DataDir, kill_strays
 from polecat_local.environment import scrubbed
 from polecat_local.errors import NotReadyError
 from polecat_local.kilo import kilo_binary
 from polecat_local.kubeconfig import write_kubeconfig
 from polecat_local.paths import make_private
+from polecat_local.ports import HOST, choose_port
 from polecat_local.process import Child
 from polecat_local.progress import Progress
 from polecat_local.providers import control_plane_binaries
@@ -48,6 +50,7 @@ class ClusterSettings:
     """Operators that run side by side; the Lease lets one act, and the others follow it when it ends."""
     run_operator: bool = True
     run_town: bool = True
+    run_dashboard: bool = False
     operator_env: Mapping[str, str] = field(default_factory=dict)
     """Added to each operator's environment."""
     town_env: Mapping[str, str] = field(default_factory=dict)
@@ -106,6 +109,7 @@ class LocalCluster:
         ]
         self.operator = self.operators[0]
         self.town = Supervised("town", self._launch_town, say)
+        self.dashboard = Supervised("dashboard", self._launch_dashboard, say)
         self.town_identity = TownIdentity(DEFAULT_NAMESPACE, DEFAULT_TOWN)
         self._kilo_path = kilo_path
         self._say = say
@@ -165,6 +169,9 @@ class LocalCluster:
                 self._started = datetime.now(UTC)
                 await self.town.start()
                 self._say(f"town {self.town_identity.name} started")
+            if self.settings.run_dashboard:
+                await self.dashboard.start()
+                self._say(f"dashboard started at {dashboard_url(self.data)}")
         except BaseException:
             await self.stop()
             raise
@@ -199,7 +206,8 @@ class LocalCluster:
             await self.town.stop(self.settings.drain_seconds, hurry)
             if strays := await asyncio.to_thread(kill_strays, self.data.town):
                 self._say(f"ended {len(strays)} processes that agents had left behind")
-            await asyncio.gather(*(each.stop(OPERATOR_STOP_SECONDS, hurry) for each in self.operators))
+            others = [*self.operators, self.dashboard]
+            await asyncio.gather(*(each.stop(OPERATOR_STOP_SECONDS, hurry) for each in others))
         finally:
             await self.control_plane.stop()
             self.data.release()
@@ -227,9 +235,11 @@ class LocalCluster:
         plane, namespace = self.control_plane, self.town_identity.namespace
         scratch = self.data.path / "town-access.yaml"
         await install.grant_town(plane.kubectl, plane.kubeconfig, namespace, scratch)
+        await install.grant_user(plane.kubectl, plane.kubeconfig, self.data.path / "user-access.yaml")
         accounts = {
             "operator": (install.SYSTEM_NAMESPACE, install.OPERATOR_ACCOUNT),
             "town": (namespace, install.TOWN_ACCOUNT),
+            "dashboard": (install.SYSTEM_NAMESPACE, install.DASHBOARD_ACCOUNT),
         }
         tokens = await asyncio.gather(
             *(
@@ -270,6 +280,14 @@ class LocalCluster:
             **self.settings.town_env,
         }
         return await self._launch("town", "polecat_town", self._kubeconfig_of("town"), env)
+
+    async def _launch_dashboard(self) -> Child:
+        env = {
+            "POLECAT_DASHBOARD_LISTEN": f"{HOST}:{choose_port(self.data.dashboard_port)}",
+            # Relative to its working directory: the path of a Unix socket must be short.
+            "POLECAT_DASHBOARD_LINK_SOCKET": self.data.dashboard_socket.name,
+        }
+        return await self._launch("dashboard", "polecat_dashboard", self._kubeconfig_of("dashboard"), env)
 
     async def _launch(self, name: str, module: str, kubeconfig: Path, env: Mapping[str, str]) -> Child:
         command = [sys.executable, "-P", "-m", module]

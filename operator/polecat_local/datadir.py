@@ -58,6 +58,21 @@ class DataDir:
         """The user's kubeconfig."""
         return self.path / "kubeconfig"
 
+    @property
+    def kubectl(self) -> Path:
+        """A kubectl of the control plane's own version, once it has been started."""
+        return self.path / "bin" / "kubectl"
+
+    @property
+    def dashboard_port(self) -> Path:
+        """Holds the port of the dashboard."""
+        return self.path / "dashboard.port"
+
+    @property
+    def dashboard_socket(self) -> Path:
+        """Where the dashboard gives one-time links to who may open it."""
+        return self.path / "dashboard.sock"
+
     def is_new(self) -> bool:
         """Whether nothing but logs has been kept here yet; asked before `claim`."""
         try:

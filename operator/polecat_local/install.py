@@ -21,6 +21,9 @@ POLL_SECONDS = 0.05
 SYSTEM_NAMESPACE = "polecat-system"
 OPERATOR_ACCOUNT = "polecat-operator"
 TOWN_ACCOUNT = "polecat-town"
+DASHBOARD_ACCOUNT = "polecat-dashboard"
+USER_ACCOUNT = "polecat-user"
+"""As whom the user of this machine looks at the dashboard; may work with all of Polecat's kinds, and nothing else."""
 TOKEN_HOURS = 8760
 """Life of a service account's token; every start makes new ones, so a cluster may run a year at a time."""
 
@@ -37,6 +40,18 @@ subjects:
   - {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}
 """
 
+_USER_ACCESS = """\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: {account}, namespace: {namespace}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: {account}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {account}}}
+subjects:
+  - {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}
+"""
 
 _APPLY = ["--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}"]
 
@@ -79,9 +94,17 @@ async def grant_town(kubectl: Path, kubeconfig: Path, namespace: str, scratch: P
     await kubectl_run(kubectl, kubeconfig, ["apply", *_APPLY, "-f", str(scratch)])
 
 
-async def service_account_token(kubectl: Path, kubeconfig: Path, namespace: str, account: str) -> str:
-    """A new token for a service account, valid for TOKEN_HOURS."""
-    arguments = ["create", "token", account, f"--namespace={namespace}", f"--duration={TOKEN_HOURS}h"]
+async def grant_user(kubectl: Path, kubeconfig: Path, scratch: Path) -> None:
+    """Makes the account that the user of this machine has at the dashboard. `scratch` may be written for it."""
+    write_private(scratch, _USER_ACCESS.format(account=USER_ACCOUNT, namespace=SYSTEM_NAMESPACE))
+    await kubectl_run(kubectl, kubeconfig, ["apply", *_APPLY, "-f", str(scratch)])
+
+
+async def service_account_token(
+    kubectl: Path, kubeconfig: Path, namespace: str, account: str, *, hours: int = TOKEN_HOURS
+) -> str:
+    """A new token for a service account."""
+    arguments = ["create", "token", account, f"--namespace={namespace}", f"--duration={hours}h"]
     return (await kubectl_run(kubectl, kubeconfig, arguments)).strip()
 
 

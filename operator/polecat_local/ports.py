@@ -40,6 +40,25 @@ def choose_ports(path: Path) -> Ports:
     return ports
 
 
+def choose_port(path: Path) -> int:
+    """The one port kept in `path` if it is free, else another one; kept in `path` again."""
+    held: list[socket.socket] = []
+    try:
+        port = _hold(read_port(path) or 0, held)
+    finally:
+        held[0].close()
+    write_private(path, str(port))
+    return port
+
+
+def read_port(path: Path) -> int | None:
+    """The port kept in `path`."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def _hold(wanted: int, held: list[socket.socket]) -> int:
     """Binds `wanted`, or any free port when it is 0 or taken; all are held until all are chosen."""
     holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -19,7 +19,7 @@ _PROGRAM_VERSIONS = {
     "kube-apiserver": versions.KUBERNETES,
     "kube-controller-manager": versions.KUBERNETES,
 }
-_MODULES = {"polecat_operator": "operator", "polecat_town": "town"}
+_MODULES = {"polecat_operator": "operator", "polecat_town": "town", "polecat_dashboard": "dashboard"}
 
 
 @dataclass(frozen=True)
