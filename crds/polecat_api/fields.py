@@ -189,3 +189,8 @@ OWNERSHIP: dict[str, Ownership] = {
         """,
     ),
 }
+
+CONDITION_WRITERS: dict[str, str] = {
+    "Rig.status.conditions[RepositoryReady]": TOWN,
+}
+"""Conditions that are written by another than the row of `conditions` says: only the town sees the repository."""

@@ -39,7 +39,7 @@ class ControlPlaneOptions:
     unsafe_no_fsync: bool = False
     """Lets etcd confirm writes before they are on disk: quicker, for tests only."""
     audit_log: bool = False
-    """Writes who changed what to `logs/audit.log`, with the bodies of writes to our own kinds."""
+    """Writes who asked for what to `logs/audit.log`; for writes to our own kinds also what was sent and stored."""
 
 
 @dataclass(frozen=True)
