@@ -8,18 +8,23 @@ from pathlib import Path
 
 import psutil
 
+_WARDEN = "/domain/launch.py"
+"""The program of the process that watches over an agent's."""
+
 
 def agent_processes(town_dir: Path) -> dict[str, list[psutil.Process]]:
     """Polecat UID → its `kilo serve` processes, of the agents that work in this town's volume.
 
-    A child of an agent is none, though it looks like one between its fork and its exec.
+    A child of an agent is none, though it looks like one between its fork and its exec; nor is the warden that
+    started it.
     """
     found: dict[str, dict[int, psutil.Process]] = {}
     parents: dict[int, int] = {}
     for process in psutil.process_iter():
         try:
-            uid = process.environ().get("POLECAT_UID")
-            if uid and process.environ().get("HOME", "").startswith(str(town_dir)) and "serve" in process.cmdline():
+            environment, line = process.environ(), process.cmdline()
+            uid, is_warden = environment.get("POLECAT_UID"), any(word.endswith(_WARDEN) for word in line[:4])
+            if uid and environment.get("HOME", "").startswith(str(town_dir)) and "serve" in line and not is_warden:
                 parents[process.pid] = process.ppid()
                 found.setdefault(uid, {})[process.pid] = process
         except psutil.Error:

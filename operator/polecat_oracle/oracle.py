@@ -52,7 +52,7 @@ class Oracle:
         settle_seconds: float = SETTLE_SECONDS,
         tell: Callable[[Violation], None] = print,
     ) -> None:
-        """`towns` are volumes; `remotes` bare repositories, beside those that rigs name by `file://`.
+        """`towns` are volumes; `remotes` the bare repositories of all rigs but those that name theirs by `file://`.
 
         Without `towns` only what the API server tells is judged. `tell` gets each violation at once.
         """
@@ -61,7 +61,7 @@ class Oracle:
         """How often all was seen."""
         self._api, self._namespace, self._tell = api, namespace, tell
         self._towns, self._remotes = list(towns), set(remotes)
-        self._sees_remotes = True
+        self._sees_remotes = self._told_remotes = bool(remotes)
         self._seen = Seen(api, namespace)
         self._journals = Journals(self._towns)
         self._rules = Rules(settle_seconds)
@@ -105,8 +105,9 @@ class Oracle:
 
     async def _judge(self, objects: Callable[[], _Objects]) -> list[Violation]:
         async with self._lock:
-            here, self._sees_remotes = self._seen.remotes()
+            here, all_of_them = self._seen.remotes()
             self._remotes |= here
+            self._sees_remotes = self._told_remotes or all_of_them
             now, passed = objects(), self._seen.take_passed()
             view = await asyncio.to_thread(self._view, now, passed)
             found = await asyncio.to_thread(self._rules.look, view)
