@@ -1,4 +1,4 @@
-"""I38, I39: the API server is slow, silent or away; operator and town reach it through a proxy of ours."""
+"""I06, I38, I39: the API server is slow, silent or away; parts reach it through a proxy of ours."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from faults.conftest import WatchWorld
 from polecat_kube.connection import from_kubeconfig
 from polecat_kube.resources import BEAD
 from polecat_local.kubeconfig import write_kubeconfig
+from support.http_proxy import HttpProxy
 from support.tcp_proxy import TcpProxy
 from support.whole import LONG_SECONDS, POLL_SECONDS, World, commit, reason
 
@@ -155,3 +156,52 @@ async def until_all_beat(world: World, before: dict[str, str]) -> None:
     async with asyncio.timeout(LONG_SECONDS):
         while any(before[bead] == beat for bead, beat in (await heartbeats(world)).items()):
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def test_i06_a_create_that_times_out_but_succeeds_makes_one_polecat(
+    watched_worlds: WatchWorld, tmp_path: Path
+) -> None:
+    """The answer to a start never came, so the work was started again, beside the first."""
+    lost: list[str] = []
+
+    def swallow(method: str, path: str) -> bool:
+        first = method == "POST" and path.endswith("/polecats") and not lost
+        if first:
+            lost.append(path)
+        return first
+
+    kubeconfig = tmp_path / "operator.kubeconfig"
+    async with HttpProxy(swallow) as way:
+        world = await watched_worlds(run_operator=False, operator_env={"KUBECONFIG": str(kubeconfig)})
+        way.target = from_kubeconfig(world.cluster.data.path / "operator.kubeconfig")
+        write_kubeconfig(kubeconfig, replace(way.target, server=way.url), "operator")
+        await world.cluster.operator.start()
+        await world.cluster.wait_ready()
+        await world.rig()
+        await world.bead("once", [commit("once.txt"), {"bash": world.gates.command("once")}, {"done": "ok"}])
+        await world.until_true(lambda: "once" in world.gates.arrived, "the agent works")
+        polecat = (await world.polecats())["once"]
+        # The operator hears of the Polecat by its watch at once, and tries the create again when it gives up on it.
+        await world.until_true(lambda: bool(way.swallowed), "an answer was kept back")
+        await world.until(BEAD, "once", lambda bead: reason(bead) == "Running")
+        await world.bead("after", [commit("after.txt"), {"done": "ok"}])
+        await world.succeeded("after")
+        assert (await world.polecats())["once"]["metadata"]["uid"] == polecat["metadata"]["uid"]
+        world.gates.open("once")
+        await all_done_undisturbed(world, ["once", "after"])
+        assert len(way.swallowed) == 1
+
+
+async def test_i39_two_minutes_without_an_api_server(watched_worlds: WatchWorld) -> None:
+    """The API server was down for minutes: agents were stopped, and their reports were lost."""
+    world = await watched_worlds()
+    names = await at_work(world, AGENTS)
+    await world.cluster.control_plane.api_server.stop(grace_seconds=1)
+    try:
+        world.gates.open(*names[:-1])
+        await asyncio.sleep(120)  # the fault itself
+        world.gates.open(names[-1])
+    finally:
+        await world.cluster.control_plane.api_server.start()
+    await world.cluster.control_plane.wait_ready(LONG_SECONDS)
+    await all_done_undisturbed(world, names)
