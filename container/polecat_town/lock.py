@@ -30,7 +30,7 @@ class PolecatLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Takes the lock or raises HeldElsewhereError."""
+        """Takes the lock or raises HeldElsewhereError; OSError when the volume can't be written."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -40,8 +40,12 @@ class PolecatLock:
             os.close(fd)
             raise HeldElsewhereError(f"{self._path} is held by {holder}") from None
         own = psutil.Process()
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": own.pid, "startTime": own.create_time()}).encode(), 0)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, json.dumps({"pid": own.pid, "startTime": own.create_time()}).encode(), 0)
+        except OSError:
+            os.close(fd)  # else the next try would find it held, by us
+            raise
         self._fd = fd
 
     async def wait(self, stop: asyncio.Event) -> bool:

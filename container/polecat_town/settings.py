@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     """How often, in seconds, a rig's repository is tried while all is well."""
     binary_check_seconds: Annotated[float, Field(gt=0)] = 30
     """How often, in seconds, a broken Kilo CLI is tried again."""
+    reserve_mib: Annotated[int, Field(ge=0)] = 64
+    """How much of the volume, in MiB, is kept free for saving work; with less, nothing new is begun."""
+    volume_check_seconds: Annotated[float, Field(gt=0)] = 5
+    """How often, in seconds, it is tried whether the volume can be written."""
     memory_check_seconds: Annotated[float, Field(gt=0)] = 3
     """How often, in seconds, the memory of each agent is measured."""
     terminate_seconds: Annotated[float, Field(ge=0)] = 5
@@ -71,6 +75,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.absolute()
+
+    @property
+    def reserve_bytes(self) -> int:
+        """`reserve_mib` in bytes."""
+        return self.reserve_mib << 20
 
     @property
     def ordinal(self) -> int:

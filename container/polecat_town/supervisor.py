@@ -176,7 +176,9 @@ class Supervisor:
             except HeldElsewhereError as error:
                 metrics.REFUSED_CLAIMS.labels("locked").inc()
                 log.warning("not claimed: %s", error)
-                await asyncio.sleep(_AGAIN_SECONDS)
+            except OSError as error:
+                log.warning("not claimed, the lock can't be made: %s", error)
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _run(self, uid: str) -> bool:
         """True if nothing is left of the polecat."""
@@ -215,7 +217,8 @@ class Supervisor:
                 await self._let_go(polecat)
                 return None
             spec = polecat.spec
-            if self.name_is_free(spec.rig_ref.name, spec.name, uid) and self._has_slot():
+            volume = self._services.pod.volume
+            if self.name_is_free(spec.rig_ref.name, spec.name, uid) and self._has_slot() and volume.ok:
                 break
             metrics.REFUSED_CLAIMS.labels("full").inc()
             try:

@@ -32,6 +32,7 @@ from polecat_town.pod.entry import PodEntry
 from polecat_town.pod.guard import watch_memory
 from polecat_town.pod.lease import PodLease
 from polecat_town.pod.memory import read_container_memory
+from polecat_town.pod.volume import check_volume, explain
 from polecat_town.probes import Probes
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
@@ -108,16 +109,32 @@ class TownPodProgram:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then drains, and comes back when all work is safe or the time for it is over."""
-        settings = self._settings
-        for folder in ("rigs", "state", "locks", "streams", "logs"):
-            (settings.data_dir / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = PolecatLock(settings.data_dir / "locks" / "supervisor")
+        await self._make_directories(stop)
+        lock = PolecatLock(self._settings.data_dir / "locks" / "supervisor")
         if not await lock.wait(stop):
             return
         try:
             await self._run_alone(stop)
         finally:
             lock.release()
+
+    async def _make_directories(self, stop: asyncio.Event) -> None:
+        """Comes back when the volume can be written, or `stop` is set; the Town is told why it can't be."""
+        data_dir = self._settings.data_dir
+        while not stop.is_set():
+            try:
+                for folder in ("rigs", "state", "locks", "streams", "logs"):
+                    (data_dir / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._pod.volume = check_volume(data_dir, 0)
+            except OSError as error:
+                self._pod.volume = explain(error, data_dir)
+            if self._pod.volume.ok:
+                return
+            log.error("%s", self._pod.volume.message)
+            await self._entry.write()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.volume_check_seconds):
+                    await stop.wait()
 
     async def _run_alone(self, stop: asyncio.Event) -> None:
         settings = self._settings
@@ -130,6 +147,7 @@ class TownPodProgram:
         try:
             self._start(self._lease.run(), "lease")
             self._start(self._watch_binary(), "binary")
+            self._start(self._watch_volume(), "volume")
             self._start(self._rig_informer.run(), "rigs")
             self._start(self._town_informer.run(), "town")
             await asyncio.gather(self._rig_informer.synced.wait(), self._town_informer.synced.wait())
@@ -215,6 +233,17 @@ class TownPodProgram:
                 log.error("%s", self._pod.binary.message)
                 await asyncio.sleep(self._settings.binary_check_seconds)
 
+    async def _watch_volume(self) -> None:
+        settings = self._settings
+        while True:
+            found = await asyncio.to_thread(check_volume, settings.data_dir, settings.reserve_bytes)
+            before, self._pod.volume = self._pod.volume, found
+            if found.reason is not before.reason:
+                log.log(logging.INFO if found.ok else logging.ERROR, "%s", found.message or "the volume is well again")
+                self._entry_changed(urgent=True)
+                self._wake_all()
+            await asyncio.sleep(settings.volume_check_seconds)
+
     async def _look(self) -> None:
         while True:
             self._lease.look()
@@ -297,6 +326,8 @@ class TownPodProgram:
     def _state(self) -> tuple[Reason, str]:
         if self._pod.draining:
             return Reason.STOPPING, "the pod is being stopped"
+        if not self._pod.volume.ok:
+            return self._pod.volume.reason, self._pod.volume.message
         if not self._pod.binary.ok:
             return Reason.AGENT_BINARY_BROKEN, self._pod.binary.message
         if not self._lease.held.is_set():

@@ -88,6 +88,8 @@ class Reason(StrEnum):
     POD_MISSING = "PodMissing"
     POD_SILENT = "PodSilent"
     AGENT_BINARY_BROKEN = "AgentBinaryBroken"
+    DISK_FULL = "DiskFull"
+    VOLUME_NOT_WRITABLE = "VolumeNotWritable"
     ISOLATION_FULL = "IsolationFull"
     ISOLATION_PARTIAL = "IsolationPartial"
     ISOLATION_NONE = "IsolationNone"
@@ -150,6 +152,8 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.POD_MISSING: ReasonInfo("", "No pod of the town has reported yet."),
     Reason.POD_SILENT: ReasonInfo("", "A pod of the town has not reported for a while."),
     Reason.AGENT_BINARY_BROKEN: ReasonInfo("", "The Kilo CLI is missing or does not run; the message names the paths that were tried."),
+    Reason.DISK_FULL: ReasonInfo("", "The town's volume has no room left; nothing is begun or given up until there is."),
+    Reason.VOLUME_NOT_WRITABLE: ReasonInfo("", "The town's volume is read-only or broken; the message has the system's words."),
     Reason.ISOLATION_FULL: ReasonInfo("", "Each agent runs inside a Landlock domain of its own."),
     Reason.ISOLATION_PARTIAL: ReasonInfo("", "The kernel's Landlock is older; the message says what does not hold."),
     Reason.ISOLATION_NONE: ReasonInfo("", "The kernel has no Landlock: agents are separate processes, but can read each other's files."),

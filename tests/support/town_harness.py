@@ -62,6 +62,8 @@ class TownHarness:
         self.patience_seconds = 60.0
         """How long to wait for what must happen; reached only when it never will."""
         self.pod_uid = "pod-uid-1"
+        self.around: tuple[str, ...] = ()
+        """The command in which the supervisor's is run."""
         self.town: asyncio.subprocess.Process | None = None
         self._log = directory / "town.log"
 
@@ -143,7 +145,11 @@ class TownHarness:
         env["KUBECONFIG"] = str(self.directory / "town.kubeconfig")
         with self._log.open("ab") as log:
             self.town = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "polecat_town", env=env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+                *(*self.around, sys.executable, "-m", "polecat_town"),
+                env=env,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         if ready:
             await self.until(self._pod_ready, "the pod is ready")

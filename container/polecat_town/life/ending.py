@@ -18,6 +18,7 @@ from polecat_town.git.types import Saved
 from polecat_town.life.prompts import rescue_message
 from polecat_town.life.starting import drop_agent, open_workspace
 from polecat_town.life.state import Step
+from polecat_town.pod.volume import check_volume
 from polecat_town.streams.events import Kind
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ async def settle(life: Life) -> None:
     try:
         commit = await workspace.rescue(rescue_message(life.state))
     except (WorkspaceError, DomainError) as error:
+        if not check_volume(life.services.settings.data_dir, 0).ok:
+            raise  # nothing is wrong with the worktree; it waits until there is room
         # What the agent did to its own directory; commits taken over before are still there.
         life.log.warning("worktree can't be read at the end: %s", error)
     commit = commit or await workspace.store.work_commit(life.identity.uid)

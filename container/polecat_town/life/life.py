@@ -17,6 +17,8 @@ from polecat_api.bead import Bead
 from polecat_api.conditions import Reason
 from polecat_api.polecat import Claim, Polecat, PolecatStatus
 from polecat_kube.errors import ApiError
+from polecat_kube.events import post_event
+from polecat_kube.resources import POLECAT
 from polecat_town import metrics
 from polecat_town.agent.client import AgentUnreachableError
 from polecat_town.agent.process import Agent, AgentStartError, log_tail
@@ -28,6 +30,7 @@ from polecat_town.life.state import End, LifeState, Step, save_state
 from polecat_town.life.status import Live, build_status
 from polecat_town.life.steps import Action, EndWith, Observation, Policy, Wait, decide, interrupts
 from polecat_town.logs import SubjectLog
+from polecat_town.pod.volume import check_volume
 from polecat_town.streams.events import Kind
 from polecat_town.streams.journal import Journal
 from polecat_town.streams.redaction import Redactor
@@ -37,6 +40,9 @@ _RETRY_LONGEST_SECONDS = 15.0
 _STARTING = frozenset(
     {Action.FETCH, Action.MAKE_WORKTREE, Action.START_PROCESS, Action.OPEN_SESSION, Action.PROMPT, Action.PUBLISH}
 )
+_SAFETY = frozenset({Action.SETTLE, Action.REMOVE})
+_MAY_BE_THE_VOLUMES = frozenset({Reason.AGENT_FAILED, Reason.SETUP_FAILED, Reason.WENT_QUIET})
+"""What an agent does that can't write a file; while the volume is full it is no fault of the agent."""
 
 Perform = Callable[["Life"], Awaitable[None]]
 
@@ -66,7 +72,7 @@ class Life:
         self.redactor = Redactor()
         names = {"polecat": identity.object_name, "bead": identity.bead, "rig": identity.rig}
         self.journal = Journal(settings.stream_file(identity.bead_uid, identity.attempt), names, self._redact)
-        self.reporter = Reporter(services.api, identity, self.build_status)
+        self.reporter = Reporter(services.api, identity, self.build_status, self._report_invalid)
         self.agent: Agent | None = None
         self.workspace: Workspace | None = None
         self.bead: Bead | None = None
@@ -135,16 +141,37 @@ class Life:
     # -- state -----------------------------------------------------------------------------------------------
 
     def update(self, *, durable: bool = True, **changes: object) -> None:
-        """Replaces fields of the state, and writes it down."""
-        self.state = self.state.but(**changes)
-        save_state(self.services.settings.state_file(self.identity.uid), self.state, durable=durable)
+        """Replaces fields of the state, and writes it down. Raises OSError, and changes nothing, when it can't.
+
+        What need not be `durable` may be forgotten: it is kept in memory in any case.
+        """
+        new = self.state.but(**changes)
+        # On disk first: what could not be written down must not be acted upon, nor told to anybody.
+        try:
+            save_state(self.services.settings.state_file(self.identity.uid), new, durable=durable)
+        except OSError:
+            if durable:
+                raise
+        self.state = new
 
     def end_with(self, end: End) -> None:
         """Notes how the attempt ended; the first reason stays."""
         if self.state.end is not None:
             return
+        if end.reason in _MAY_BE_THE_VOLUMES:
+            settings = self.services.settings
+            volume = check_volume(settings.data_dir, settings.reserve_bytes)
+            if not volume.ok:
+                told = f"{volume.message}; {end.message}"[:4096]
+                end = end.model_copy(update={"reason": Reason.INTERRUPTED, "message": told})
         self.live = replace(self.live, log_tail=self.redactor.text(log_tail(self._log_path())))
-        self.update(end=end)
+        try:
+            self.update(end=end)
+        except OSError as error:
+            # The agent must be stopped all the same. The next step that is written down brings this one along, and
+            # until then nothing final is told.
+            self.log.warning("the end is not written down yet: %s", error)
+            self.state = self.state.but(end=end)
         self.journal.append(Kind.ENDED, reason=end.reason, message=end.message)
         metrics.ENDS.labels(end.reason.value).inc()
         self.log.info("ended: %s: %s", end.reason.value, end.message)
@@ -171,6 +198,9 @@ class Life:
     def report_soon(self) -> None:
         """Reports without waiting for the answer."""
         self.spawn(self._report_quietly(), "report")
+
+    def _report_invalid(self, message: str) -> None:
+        self.journal.append(Kind.ERROR, message=f"the API server does not take the status: {message}")
 
     async def _report_quietly(self) -> None:
         with contextlib.suppress(SupersededError):
@@ -205,6 +235,7 @@ class Life:
             drain_hard=pod.drain_hard,
             fenced=self._fenced,
             binary_ok=pod.binary.ok,
+            volume_ok=pod.volume.ok,
             agent_present=agent is not None,
             stopped=self.stopped,
             exited=exited,
@@ -282,6 +313,7 @@ class Life:
         if error is None:
             self._failures = 0
             self._first_failure = None
+            self.live = replace(self.live, trouble="")
         else:
             await self._failed(action, error)
 
@@ -290,19 +322,44 @@ class Life:
         if isinstance(error, SupersededError):
             self.observe(None)
             return
-        known = isinstance(error, TownError | AgentStartError | AgentUnreachableError | ApiError)
+        known = isinstance(error, TownError | AgentStartError | AgentUnreachableError | ApiError | OSError)
         self.log.warning("%s failed: %s", action.value, error, exc_info=None if known else error)
         now = time.monotonic()
         self._first_failure = self._first_failure or now
         self._failures += 1
         patience = self.services.settings.start_deadline_seconds
-        if action in _STARTING and self.state.end is None:
+        if action in _STARTING and self.state.end is None and self.services.pod.volume.ok:
             retry = getattr(error, "retry", True) and not isinstance(error, AgentStartError)
             if not retry or now - self._first_failure > patience:
                 self.failure = _failure(self.state, error)
                 return
+        if action in _SAFETY:
+            await self._tell_trouble(action, str(error))
         delay = min(_RETRY_FIRST_SECONDS * 2 ** (self._failures - 1), _RETRY_LONGEST_SECONDS)
         await self._wait(delay * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, no secret
+
+    async def _tell_trouble(self, action: Action, why: str) -> None:
+        """Its work can't be made safe, or its place not be cleared: somebody may have to help. Told once."""
+        if self.live.trouble:
+            return
+        trouble = f"{action.value} failed and is tried again: {self.redactor.text(why)}"[:1024]
+        self.live = replace(self.live, trouble=trouble)
+        if self._gone:
+            return
+        self.report_soon()
+        identity = self.identity
+        await post_event(
+            self.services.api,
+            POLECAT,
+            identity.namespace,
+            identity.object_name,
+            identity.uid,
+            type_="Warning",
+            reason="SaveFailed",
+            message=trouble,
+            component="polecat-town",
+            now=datetime.now(UTC),
+        )
 
     async def _heartbeat(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from polecat_kube.api import KubeApi
 from polecat_town.pod.binary import Binary
+from polecat_town.pod.volume import Volume
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
 
@@ -18,6 +19,7 @@ class PodState:
     """How the pod stands. Changed by the supervisor only; lives read it."""
 
     binary: Binary = field(default_factory=lambda: Binary(None, message="the Kilo CLI has not been tried yet"))
+    volume: Volume = field(default_factory=Volume)
     draining: bool = False
     drain_hard: bool = False
 

@@ -26,6 +26,8 @@ class Live:
     publishing: bool = False
     """Publishing takes long enough to be worth telling."""
     log_tail: str = ""
+    trouble: str = ""
+    """What keeps its work from being made safe, or its place from being cleared."""
 
 
 def conditions_of(
@@ -37,9 +39,9 @@ def conditions_of(
     message = ""
     if state.end is not None and state.settled:
         reason, finished = state.end.reason, "True"
-        message = f"{state.end.message}; {state.save_message}" if state.save_message else state.end.message
+        message = "; ".join(part for part in (state.end.message, state.save_message, live.trouble) if part)
     elif state.end is not None:
-        reason, message = Reason.STOPPING, state.end.message
+        reason, message = Reason.STOPPING, "; ".join(part for part in (state.end.message, live.trouble) if part)
     elif live.publishing:
         reason, ready = Reason.PUBLISHING, "True" if live.alive else "False"
     elif state.step in (Step.RUNNING, Step.PUBLISHING) and live.alive:

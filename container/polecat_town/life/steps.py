@@ -74,6 +74,8 @@ class Observation:
     fenced: bool = False
     """The Lease could not be renewed for so long that another may have been given the work."""
     binary_ok: bool = True
+    volume_ok: bool = True
+    """Whether the town's volume can be written."""
     agent_present: bool = False
     """This supervisor has started an agent and not yet stopped it."""
     stopped: bool = False
@@ -162,6 +164,8 @@ def _went_quiet(state: LifeState, seen: Observation, limits: BeadLimits, policy:
 
 
 def _forward(state: LifeState, seen: Observation, limits: BeadLimits, policy: Policy) -> Decision:
+    if not seen.volume_ok and state.step is not Step.RUNNING:
+        return Wait(policy.look_seconds)
     match state.step:
         case Step.CLAIMED:
             return Action.FETCH
