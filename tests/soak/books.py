@@ -6,7 +6,7 @@ import asyncio
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +23,29 @@ _WAITS = frozenset({"Queued", "Waiting", "BackingOff", "Suspended"})
 
 async def leftovers(setting: Setting) -> list[str]:
     """What should not be there any more, in words; empty when all is clean."""
-    found = await in_the_api(setting.world.api)
+    found = await in_the_api(setting.world.api, setting.world.namespace)
     return found + await asyncio.to_thread(lambda: list(on_the_volume(setting.cluster.data.town)))
 
 
-async def in_the_api(api: KubeApi) -> list[str]:
+async def in_the_api(api: KubeApi, namespace: str) -> list[str]:
     """Polecats, their Secrets, stuck finalizers, open beads that don't say why they wait."""
     found = []
-    beads, _ = await api.list(BEAD)
+    beads, _ = await api.list(BEAD, namespace)
     for bead in beads:
         state, reason = (bead.get("status") or {}).get("state"), condition(bead, "Succeeded", "reason")
         ended = condition(bead, "Succeeded") in ("True", "False")
         if not reason or not (ended or state in _WAITS):
             found.append(f"bead {bead['metadata']['name']} is {state} with the reason {reason}")
-    polecats, _ = await api.list(POLECAT)
+    polecats, _ = await api.list(POLECAT, namespace)
     found += [f"polecat {each['metadata']['name']}" for each in polecats]
-    secrets, _ = await api.list(SECRET)
+    secrets, _ = await api.list(SECRET, namespace)
     for secret in secrets:
         owners = [
             owner["name"] for owner in secret["metadata"].get("ownerReferences", []) if owner["kind"] == "Polecat"
         ]
         found += [f"secret {secret['metadata']['name']} of polecat {owner}" for owner in owners]
     for kind in (BEAD, POLECAT, RIG, TOWN):
-        items, _ = await api.list(kind)
+        items, _ = await api.list(kind, namespace)
         stuck = [each for each in items if "deletionTimestamp" in each["metadata"]]
         found += [f"{kind.kind} {each['metadata']['name']} is being deleted" for each in stuck]
     return found
@@ -63,26 +63,19 @@ def on_the_volume(town: Path) -> Iterator[str]:
             yield f"file {file.relative_to(town)}"
 
 
-def lost_commits(setting: Setting) -> list[str]:
-    """Commits of the ledger that neither a remote nor a ref of a store has."""
-    town = setting.cluster.data.town
-    repositories = [remote.path for remote in setting.remotes.values()] + sorted(town.glob("rigs/*/store.git"))
-    kept: set[str] = set()
+def reachable(repositories: Iterable[Path]) -> set[str]:
+    """All commits that refs of these bare repositories hold."""
+    found: set[str] = set()
     for repository in repositories:
         command = ["git", "--git-dir", str(repository), "rev-list", "--all"]
-        kept |= set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    return [
-        f"commit {each} of bead {sorted(beads)}" for each, beads in setting.ledger.commits.items() if each not in kept
-    ]
+        found |= set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    return found
 
 
-def only_in_the_store(setting: Setting) -> int:
-    """How many commits of the ledger no remote has."""
-    there: set[str] = set()
-    for remote in setting.remotes.values():
-        command = ["git", "--git-dir", str(remote.path), "rev-list", "--all"]
-        there |= set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    return len(setting.ledger.commits.keys() - there)
+def lost_commits(made: Mapping[str, Iterable[str]], remotes: Iterable[Path], town: Path) -> list[str]:
+    """Commits (→ names of their beads) that neither a remote nor a ref of a store has."""
+    kept = reachable([*remotes, *sorted(town.glob("rigs/*/store.git"))])
+    return [f"commit {each} of bead {', '.join(sorted(made[each]))} is lost" for each in sorted(made.keys() - kept)]
 
 
 def outcomes(beads: list[Json]) -> Counter[str]:

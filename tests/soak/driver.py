@@ -44,7 +44,7 @@ async def soak(seed: int, seconds: float, directory: Path) -> Figures:
                 async with oracle:
                     await _play(plan, users, faults)
                     problems += await _come_to_rest(here, users)
-        problems += await asyncio.to_thread(books.lost_commits, here)
+        problems += await asyncio.to_thread(books.lost_commits, here.ledger.commits, remotes, here.cluster.data.town)
         return await _figures(plan, here, users, faults, oracle, problems)
 
 
@@ -110,6 +110,7 @@ async def _figures(
 ) -> Figures:
     beads = await users.beads()
     statuses = [bead.get("status") or {} for bead in beads]
+    there = await asyncio.to_thread(books.reachable, [remote.path for remote in here.remotes.values()])
     missing = users.applied.keys() - users.deleted - {bead["metadata"]["name"] for bead in beads}
     return Figures(
         seed=plan.seed,
@@ -123,7 +124,7 @@ async def _figures(
         faults_left_out=faults.left_out,
         restarts=dict(here.restarts),
         commits=len(here.ledger.commits),
-        commits_in_store_only=await asyncio.to_thread(books.only_in_the_store, here),
+        commits_in_store_only=len(here.ledger.commits.keys() - there),
         looks=oracle.looks,
         violations=[str(violation) for violation in oracle.violations],
         open_books=[*problems, *(f"bead {name} is gone, and nobody deleted it" for name in sorted(missing))],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import secrets
 import shutil
 import sys
@@ -24,6 +25,7 @@ def main() -> None:
     given = parser.parse_args()
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
     print(f"SEED={seed}", flush=True)
+    logging.getLogger("polecat_kube").setLevel(logging.ERROR)  # that the API server is away is wanted
     directory = Path(tempfile.mkdtemp(prefix="polecat-soak-"))
     figures = asyncio.run(soak(seed, given.minutes * 60, directory))
     print_figures(figures)
