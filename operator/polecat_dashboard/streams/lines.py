@@ -25,8 +25,8 @@ class TailLines:
 
     def __init__(self) -> None:
         self._lines: deque[Line] = deque(maxlen=LINES)
-        self._writing = ""
-        self._tool: str | None = None
+        self._growing: tuple[str, str] | None = None
+        """What the last line belongs to while it may still change, and its text so far."""
         self.version = 0
         self._encoded: tuple[int, str] = (-1, "[]")
 
@@ -38,48 +38,52 @@ class TailLines:
 
     def add(self, seq: int, kind: str, data: dict[str, Any]) -> None:
         """Takes one event; kinds that say nothing to a person make no line."""
-        if kind == "text-delta":
-            self._writes(seq, _text(data, "text"), reasoning=bool(data.get("reasoning")))
-            return
-        written, self._writing = self._writing, ""
-        if kind == "text":
-            if written and self._lines:
-                self._lines.pop()
-            self._put(seq, "think" if data.get("reasoning") else "say", _last_paragraph(_text(data, "text")))
+        if kind in ("text-delta", "text"):
+            self._says(seq, kind, data)
+        elif kind == "tool-output":
+            self._prints(seq, data)
         elif kind == "tool":
-            self._uses_tool(seq, data)
-        elif (line := _supervisor_line(kind, data)) is not None:
+            self._uses(seq, data)
+        elif (line := _other_line(kind, data)) is not None:
+            self._growing = None
             self._put(seq, *line)
 
-    def _writes(self, seq: int, text: str, *, reasoning: bool) -> None:
-        going_on = bool(self._writing)
-        self._writing = (self._writing + text)[-4 * LINE_MAX_LENGTH :]
-        if going_on and self._lines:
+    def _says(self, seq: int, kind: str, data: dict[str, Any]) -> None:
+        key, before = f"part {_text(data, 'part')}", ""
+        if self._growing is not None and self._growing[0] == key:
+            before = self._growing[1]
             self._lines.pop()
-        self._put(seq, "think" if reasoning else "say", _last_paragraph(self._writing) or "…")
+        text = _text(data, "text") if kind == "text" else (before + _text(data, "text"))[-4 * LINE_MAX_LENGTH :]
+        shown = self._put(seq, "think" if data.get("reasoning") else "say", _last_line(text))
+        self._growing = (key, text) if shown and kind == "text-delta" else None
 
-    def _uses_tool(self, seq: int, data: dict[str, Any]) -> None:
-        state = _text(data, "state")
-        what = _text(data, "title") or _tool_input(data.get("input"))
-        call = _text(data, "callID") or f"{_text(data, 'tool')} {what}"
-        if self._tool == call and self._lines and self._lines[-1][1].startswith("tool"):
+    def _prints(self, seq: int, data: dict[str, Any]) -> None:
+        key = f"output {_text(data, 'callID')}"
+        if self._growing is not None and self._growing[0] == key:
             self._lines.pop()
-        self._tool = call
-        failed = state == "error" or bool(_text(data, "error"))
+        self._growing = (key, "") if self._put(seq, "out", _last_line(_text(data, "text"))) else None
+
+    def _uses(self, seq: int, data: dict[str, Any]) -> None:
+        key, state, tool = f"call {_text(data, 'callID')}", _text(data, "state"), _text(data, "tool")
+        if self._growing is not None and self._growing[0] == key:
+            self._lines.pop()
+        failed = state == "error" or data.get("exitCode") not in (None, 0)
         line_class = "tool-failed" if failed else "tool-done" if state == "completed" else "tool"
-        self._put(seq, line_class, f"{_text(data, 'tool')} {what}")
+        what = _tool_input(data.get("input")) or _text(data, "title")
+        self._growing = (key, "") if self._put(seq, line_class, f"{tool} {what}") and state == "running" else None
 
-    def _put(self, seq: int, line_class: str, text: str) -> None:
+    def _put(self, seq: int, line_class: str, text: str) -> bool:
         shown = plain(text)
+        self.version += 1
         if not shown:
-            return
+            return False
         # The end of what is being written is what moves; the beginning of the rest is what tells most.
         cut = shown[-LINE_MAX_LENGTH:] if line_class in ("say", "think") else shown[:LINE_MAX_LENGTH]
         self._lines.append((seq, line_class, cut))
-        self.version += 1
+        return True
 
 
-def _supervisor_line(kind: str, data: dict[str, Any]) -> tuple[str, str] | None:
+def _other_line(kind: str, data: dict[str, Any]) -> tuple[str, str] | None:
     match kind:
         case "claimed":
             return "own", f"takes the work on {_text(data, 'branch')}"
@@ -106,15 +110,21 @@ def _supervisor_line(kind: str, data: dict[str, Any]) -> tuple[str, str] | None:
             return "own", _text(data, "message")
         case "error":
             return "bad", _text(data, "message")
-        case "permission":
-            return "warn", f"asks for permission: {_text(data, 'title') or _text(data, 'permission')}"
+        case "asked":
+            return "warn", f"asked for {_text(data, 'what')} {_text(data, 'text')}: {_text(data, 'answer')}"
+        case "edit":
+            return "edit", f"{_text(data, 'path')} +{data.get('additions', 0)} −{data.get('deletions', 0)}"
         case _:
             return None
 
 
-def _last_paragraph(text: str) -> str:
-    parts = [part for part in text.strip().split("\n") if part.strip()]
-    return parts[-1] if parts else ""
+def _last_line(text: str) -> str:
+    """The last line that says something; without the marks of Markdown."""
+    for line in reversed(text.strip().split("\n")):
+        said = line.strip().strip("`*#>-| ").replace("**", "").replace("`", "")
+        if said:
+            return said
+    return ""
 
 
 def _tool_input(value: Any) -> str:

@@ -1,0 +1,51 @@
+// A unified diff with its lines coloured and numbered.
+import { html, useMemo } from "./lib.js";
+import { strip } from "./text.js";
+
+const LINES_SHOWN = 400;
+
+export function parseDiff(diff) {
+  const lines = [];
+  let before = 0;
+  let after = 0;
+  for (const raw of diff.split("\n")) {
+    const hunk = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)$/.exec(raw);
+    if (hunk) {
+      before = Number(hunk[1]);
+      after = Number(hunk[2]);
+      lines.push({ kind: "hunk", text: hunk[3].trim() });
+    } else if (/^(Index: |={3,}|diff --git |index |--- |\+\+\+ |new file|deleted file|\\ No newline)/.test(raw)) {
+      continue;
+    } else if (raw.startsWith("+")) {
+      lines.push({ kind: "add", number: after, text: raw.slice(1) });
+      after += 1;
+    } else if (raw.startsWith("-")) {
+      lines.push({ kind: "del", number: before, text: raw.slice(1) });
+      before += 1;
+    } else if (raw || before) {
+      lines.push({ kind: "same", number: after, text: raw.slice(1) });
+      before += 1;
+      after += 1;
+    }
+  }
+  while (lines.length && lines.at(-1).kind === "same" && !lines.at(-1).text) lines.pop();
+  return lines;
+}
+
+const SIGN = { add: "+", del: "−", same: " ", hunk: "" };
+
+export function Diff({ diff }) {
+  const lines = useMemo(() => parseDiff(diff), [diff]);
+  if (!lines.length) return null;
+  return html`<div class="diff" role="figure" aria-label="changes" tabindex="0">
+    ${lines.slice(0, LINES_SHOWN).map(
+      (line) => html`<div class=${`diff-line diff-${line.kind}`}>
+        <span class="diff-number" aria-hidden="true">${line.number ?? ""}</span>
+        <span class="diff-sign" aria-hidden=${line.kind === "same"}>${SIGN[line.kind]}</span>
+        <span class="diff-text">${strip(line.text) || (line.kind === "hunk" ? "⋯" : " ")}</span>
+      </div>`,
+    )}
+    ${lines.length > LINES_SHOWN &&
+    html`<div class="diff-line diff-hunk"><span></span><span></span><span>${lines.length - LINES_SHOWN} lines more</span></div>`}
+  </div>`;
+}
