@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +53,13 @@ def parse_keys(jwks: str) -> dict[str, jwt.PyJWK]:
     return keys
 
 
-def verify(token: str, keys: Mapping[str, jwt.PyJWK], audience: str) -> AgentIdentity:
-    """The identity in a token. Raises TokenRefusedError."""
+def verify(
+    token: str, keys: Mapping[str, jwt.PyJWK], audience: str, times: Sequence[float] | None = None
+) -> AgentIdentity:
+    """The identity in a token that is valid at one of these times (POSIX seconds; none: now).
+
+    Raises TokenRefusedError.
+    """
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
@@ -71,22 +76,33 @@ def verify(token: str, keys: Mapping[str, jwt.PyJWK], audience: str) -> AgentIde
             algorithms=[protocol.TOKEN_ALGORITHM],
             audience=audience,
             issuer=protocol.TOKEN_ISSUER,
-            leeway=protocol.TOKEN_LEEWAY_SECONDS,
-            options={"require": ["exp", "iat", "nbf", "iss", "aud", "sub", "jti"]},
+            options={
+                "require": ["exp", "iat", "nbf", "iss", "aud", "sub", "jti"],
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
         )
+        _check_times(float(claims["nbf"]), float(claims["exp"]), times or (time.time(),))
         return AgentIdentity(
             polecat_uid=str(claims["sub"]),
             bead_uid=str(claims[protocol.CLAIM_BEAD]),
             attempt=int(claims[protocol.CLAIM_ATTEMPT]),
         )
-    except jwt.ExpiredSignatureError as error:
-        raise TokenRefusedError("expired", "the token has expired") from error
     except jwt.InvalidAudienceError as error:
         raise TokenRefusedError("audience", "the token is for another audience") from error
     except jwt.InvalidSignatureError as error:
         raise TokenRefusedError("signature", "the token's signature is wrong") from error
-    except (jwt.PyJWTError, KeyError, ValueError) as error:
+    except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
         raise TokenRefusedError("claims", f"the token's claims are not accepted: {error}") from error
+
+
+def _check_times(not_before: float, expires: float, times: Sequence[float]) -> None:
+    leeway = protocol.TOKEN_LEEWAY_SECONDS
+    if not any(not_before <= now + leeway and expires > now - leeway for now in times):
+        if all(expires <= now - leeway for now in times):
+            raise TokenRefusedError("expired", "the token has expired")
+        raise TokenRefusedError("claims", "the token is not valid yet")
 
 
 class TokenVerifier:
@@ -97,13 +113,22 @@ class TokenVerifier:
         read_keys: Callable[[], Awaitable[str]],
         is_current: Callable[[AgentIdentity], bool],
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """`read_keys` gives the JWKS text, and may raise what the API server raises."""
         self._read_keys = read_keys
         self._is_current = is_current
         self._clock = clock
+        self._wall_clock = wall_clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._read_at: float | None = None
+        self._offset = wall_clock() - clock()
+
+    def _times(self) -> tuple[float, float]:
+        """Now, and now as it would be had the clock not been set since the start: tokens of before a jump stay
+        valid, and those made after it are valid too.
+        """
+        return self._wall_clock(), self._offset + self._clock()
 
     async def identify(self, token: str | None, audience: str = protocol.TOKEN_AUDIENCE_AGENT) -> AgentIdentity:
         """Whom the token speaks for. Raises TokenRefusedError, which is counted and logged without the token."""
@@ -111,13 +136,13 @@ class TokenVerifier:
             if not token:
                 raise TokenRefusedError("missing", "no token")
             try:
-                identity = verify(token, self._keys, audience)
+                identity = verify(token, self._keys, audience, self._times())
             except TokenRefusedError as error:
                 if error.cause != "unknown-key" or not self._may_reread():
                     raise
                 self._read_at = self._clock()
                 self._keys = parse_keys(await self._read_keys())
-                identity = verify(token, self._keys, audience)
+                identity = verify(token, self._keys, audience, self._times())
             if not self._is_current(identity):
                 raise TokenRefusedError("not-current", "the token's polecat does not run here any more")
         except TokenRefusedError as error:

@@ -40,7 +40,7 @@ class ScheduleController:
                 context.queue.add_after(Key("waiting", *rig), FIRST_REASON_SECONDS, Lane.LIFE)
                 breakers.append(context.board.rig_breakers.get(rig))
         for breaker in breakers:
-            if breaker is not None and breaker.open_until is not None and breaker.open_until > now:
+            if breaker is not None and breaker.open_until is not None and breaker.is_open(now):
                 pause = (breaker.open_until - now).total_seconds() + 0.01
                 context.queue.add_after(Key("schedule", *town), pause, Lane.START)
 

@@ -33,6 +33,11 @@ class Breaker:
         """Whether starts are free."""
         return self.open_until is None
 
+    def is_open(self, now: datetime) -> bool:
+        """Whether nothing may start. A time further away than any pause is of a clock that was set back since."""
+        longest = timedelta(seconds=LONGEST_PAUSE_SECONDS)
+        return self.open_until is not None and now < self.open_until <= now + longest
+
 
 def record(breaker: Breaker, bead_uid: str, ending: Ending, message: str, now: datetime, *, town: bool) -> Breaker:
     """The breaker after the end of one attempt; `town` says whose breaker it is."""
@@ -43,7 +48,7 @@ def record(breaker: Breaker, bead_uid: str, ending: Ending, message: str, now: d
     if town and ending.reason not in _TOWNS_FAULT:
         return Breaker() if not breaker.closed else replace(breaker, failed=())
     failed = breaker.failed if bead_uid in breaker.failed else (*breaker.failed, bead_uid)
-    if breaker.open_until is not None and now < breaker.open_until:
+    if breaker.is_open(now):
         return replace(breaker, failed=failed[-FAILURES_TO_OPEN:])  # an attempt begun before it opened
     if len(failed) < FAILURES_TO_OPEN:
         return replace(breaker, failed=failed)
@@ -58,6 +63,6 @@ def allowance(breaker: Breaker, under_way: int, now: datetime) -> int | None:
     """
     if breaker.open_until is None:
         return None
-    if now < breaker.open_until:
+    if breaker.is_open(now):
         return 0
     return max(0, 1 - under_way)

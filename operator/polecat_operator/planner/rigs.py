@@ -47,7 +47,7 @@ def closed_gate(standing: RigStanding, now: datetime) -> Gate | None:
         (f"rig {standing.name}", standing.breaker),
         (f"town {standing.town_name}", standing.town_breaker),
     ):
-        if breaker.open_until is not None and now < breaker.open_until:
+        if breaker.is_open(now):
             return Gate(Reason.BREAKER_OPEN, _breaker_message(what, breaker))
     return None
 

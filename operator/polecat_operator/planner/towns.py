@@ -91,7 +91,7 @@ def _rank(isolation: str) -> int:
 
 
 def _stalled(breaker: Breaker, now: datetime) -> tuple[ConditionStatus, Reason, str]:
-    if breaker.open_until is None or now >= breaker.open_until:
+    if not breaker.is_open(now):
         return "False", Reason.OK, ""
     told = f"{len(breaker.failed)} different beads could not be started in a row. The last: {breaker.last_message}"
     return "True", Reason.BREAKER_OPEN, told

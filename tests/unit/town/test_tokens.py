@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import jwt
 import pytest
@@ -83,6 +84,26 @@ async def test_a_public_key_is_no_secret_key() -> None:
     public = base64.urlsafe_b64decode(json.loads(SIGNER.jwks())["keys"][0]["x"] + "=")
     token = jwt.encode({"sub": "u-1"}, public, algorithm="HS256", headers={"kid": "k1"})
     assert await cause_of(token) == "algorithm"
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+async def test_a_clock_that_is_set_makes_no_token_invalid(jump: float) -> None:
+    """Neither one of before, nor one that is made with the same clock afterwards; what ran out stays refused."""
+    wall, steady = [time.time()], [0.0]
+    verifier = TokenVerifier(
+        Keys(SIGNER.jwks()).read,
+        lambda identity: identity == MINE,
+        clock=lambda: steady[0],
+        wall_clock=lambda: wall[0],
+    )
+    start = int(wall[0])
+    before = SIGNER.token("u-1", "b-1", 2, nbf=start, exp=start + 600)
+    after = SIGNER.token("u-1", "b-1", 2, nbf=start + int(jump), exp=start + int(jump) + 600)
+    wall[0] += jump
+    assert await verifier.identify(before) == await verifier.identify(after) == MINE
+    wall[0], steady[0] = wall[0] + 1000, 1000.0
+    for token in (before, after):
+        assert await cause_of(token, verifier) in ("expired", "claims")
 
 
 async def test_new_keys_are_found_but_not_at_any_price() -> None:
