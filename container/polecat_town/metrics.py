@@ -32,6 +32,19 @@ START_SECONDS = Histogram(
     "polecat_town_start_seconds", "From the claim to the first prompt.", registry=REGISTRY,
     buckets=(0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128),
 )  # fmt: skip
+STREAM_EVENTS = Counter("polecat_town_stream_events_total", "Events of agents written down.", registry=REGISTRY)
+LOST_STREAM_EVENTS = Counter(
+    "polecat_town_lost_stream_events_total", "Events that the volume did not take.", registry=REGISTRY
+)
+STREAM_READERS = Gauge("polecat_town_stream_readers", "Who reads streams now.", registry=REGISTRY)
+DROPPED_STREAM_READERS = Counter(
+    "polecat_town_dropped_stream_readers_total", "Readers of streams sent away, by cause.", ["cause"],
+    registry=REGISTRY,
+)  # fmt: skip
+REFUSED_STREAM_READERS = Counter(
+    "polecat_town_refused_stream_readers_total", "Requests for streams refused, by HTTP status.", ["status"],
+    registry=REGISTRY,
+)  # fmt: skip
 AGENT_MEMORY_BYTES = Gauge(
     "polecat_town_agents_memory_bytes", "Memory of all agents with their children.", registry=REGISTRY
 )

@@ -22,6 +22,8 @@ from polecat_town.settings import Settings
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
+_NO_SECRETS = frozenset({protocol.USERNAME_SECRET_KEY, protocol.KNOWN_HOSTS_SECRET_KEY})
+"""Keys of a rig's Secrets whose values may be shown."""
 
 
 class Rigs:
@@ -34,6 +36,7 @@ class Rigs:
         self._on_change = on_change
         self._rigs: dict[str, Rig] = {}
         self._stores: dict[str, Store] = {}
+        self._secrets: dict[str, set[str]] = {}
 
     def observe(self, old: Json | None, new: Json | None) -> None:
         """Takes in a change that the watch has shown."""
@@ -63,6 +66,10 @@ class Rigs:
     def fetched(self) -> list[str]:
         """Rigs whose store this volume already has."""
         return [name for name in self.names() if (self._settings.rig_dir(name) / "store.git").is_dir()]
+
+    def secrets(self, name: str) -> set[str]:
+        """Values of the rig's Secrets, as far as they were read, those of before too: nobody may see them."""
+        return self._secrets.get(name, set())
 
     async def store(self, name: str) -> Store:
         """The rig's store, with the URL and credentials of now. One object for each rig.
@@ -98,7 +105,7 @@ class Rigs:
         reference = rig.spec.model.api_key_secret_ref
         if reference is None:
             return None
-        values = await self._secret(rig.metadata.namespace, reference.name)
+        values = await self._secret(rig, reference.name)
         key = values.get(protocol.API_KEY_SECRET_KEY, "").strip()
         if not key:
             raise RepositoryError(
@@ -119,7 +126,7 @@ class Rigs:
         reference = rig.spec.repository.credentials_secret_ref
         if reference is None:
             return None
-        values = await self._secret(rig.metadata.namespace, reference.name)
+        values = await self._secret(rig, reference.name)
         credentials = Credentials(
             username=values.get(protocol.USERNAME_SECRET_KEY, "").strip(),
             password=values.get(protocol.PASSWORD_SECRET_KEY, "").strip(),
@@ -134,8 +141,11 @@ class Rigs:
             )
         return credentials
 
-    async def _secret(self, namespace: str, name: str) -> Mapping[str, str]:
-        return decode_secret(await self._api.get(SECRET, namespace, name))
+    async def _secret(self, rig: Rig, name: str) -> Mapping[str, str]:
+        values = decode_secret(await self._api.get(SECRET, rig.metadata.namespace, name))
+        hidden = {value for key, value in values.items() if key not in _NO_SECRETS}
+        self._secrets.setdefault(rig.metadata.name, set()).update(hidden)
+        return values
 
 
 def decode_secret(secret: Json | None) -> dict[str, str]:

@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     """How long, in seconds, a model that is busy or away is asked again before the attempt has failed."""
     model_retries: Annotated[int, Field(ge=1)] = 5
     """How often in a row a model may answer with an error that may pass, before the attempt has failed."""
+    stream_segment_bytes: Annotated[int, Field(ge=1024)] = 8 << 20
+    """Size, in bytes, at which a journal goes on in another file; old files of long journals can be removed."""
+    stream_stuck_seconds: Annotated[float, Field(gt=0)] = 30
+    """How long, in seconds, a reader of a stream may take nothing before it is sent away."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 
@@ -114,9 +118,10 @@ class Settings(BaseSettings):
         """Held while a supervisor runs one polecat."""
         return self.data_dir / "locks" / f"{polecat_uid}.lock"
 
-    def stream_file(self, bead_uid: str, attempt: int) -> Path:
-        """The journal of one attempt at a bead."""
-        return self.data_dir / "streams" / bead_uid / f"{attempt}.jsonl"
+    @property
+    def streams_dir(self) -> Path:
+        """The journals of all attempts."""
+        return self.data_dir / "streams"
 
     def log_file(self, polecat_uid: str) -> Path:
         """What the agent's process prints."""

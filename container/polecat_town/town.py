@@ -36,6 +36,7 @@ from polecat_town.pod.volume import check_volume, explain
 from polecat_town.probes import Probes
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
+from polecat_town.streams.hub import Streams
 from polecat_town.streams.retention import prune
 from polecat_town.supervisor import Supervisor
 
@@ -76,11 +77,16 @@ class TownPodProgram:
         )
         self._rigs = Rigs(api, settings, self._rig_changed)
         self._probes = Probes(api, self._rigs, namespace, settings.probe_seconds)
+        self._prune_now = asyncio.Event()
+        self._streams = Streams(
+            settings.streams_dir, segment_bytes=settings.stream_segment_bytes, on_rotated=self._prune_now.set
+        )
         services = Services(
             settings=settings,
             api=api,
             rigs=self._rigs,
             pod=self._pod,
+            streams=self._streams,
             tools_url=lambda: self._endpoint.tools_url,
             model_url=lambda: self._endpoint.model_url,
             starting=asyncio.Semaphore(max(4, 2 * (os.cpu_count() or 1))),
@@ -256,11 +262,14 @@ class TownPodProgram:
     async def _prune(self) -> None:
         while True:
             retention = (self._spec or TownSpec()).stream_retention
-            in_use = {life.journal.path for life in self._supervisor.lives}
-            streams = self._settings.data_dir / "streams"
             total = quantities.to_bytes(retention.total_size)
-            await asyncio.to_thread(prune, streams, in_use, time.time(), retention.age_seconds, total)
-            await asyncio.sleep(_PRUNE_SECONDS)
+            in_use = self._streams.in_use()
+            root = self._settings.streams_dir
+            await asyncio.to_thread(prune, root, in_use, time.time(), retention.age_seconds, total)
+            self._prune_now.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PRUNE_SECONDS):
+                    await self._prune_now.wait()
 
     async def _read_keys(self) -> str:
         try:

@@ -90,12 +90,13 @@ class AgentClient:
         """Lets a session go on that stands still because its model could not be reached."""
         await self._json("POST", f"/network/{request_id}/reply", directory=directory, body={})
 
-    async def refuse(self, directory: Path, kind: str, request_id: str) -> None:
-        """Answers a permission with yes, and a question with no answer: nobody is there to ask."""
+    async def refuse(self, directory: Path, kind: str, request_id: str) -> str:
+        """Answers a permission with yes, and a question with no answer: nobody is there to ask. Gives the answer."""
         if kind == "permission":
             await self._json("POST", f"/permission/{request_id}/reply", directory=directory, body={"reply": "always"})
-        else:
-            await self._json("POST", f"/question/{request_id}/reject", directory=directory, body={})
+            return "always"
+        await self._json("POST", f"/question/{request_id}/reject", directory=directory, body={})
+        return "rejected"
 
     async def events(self, directory: Path) -> AsyncIterator[dict[str, Any]]:
         """Raw events of the directory, as they come. The first is `server.connected`.

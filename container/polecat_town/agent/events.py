@@ -7,16 +7,48 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class TextGrown:
+    """The agent goes on writing."""
+
+    part: str
+    """Which text."""
+    text: str
+    """What was added."""
+    reasoning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A finished piece of text; `reasoning` if the agent says it to itself."""
 
     text: str
     reasoning: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The agent goes on writing, or a tool prints: worth no line of its own."""
+    """The agent does something that is worth no line of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """A tool has changed a file."""
+
+    path: str
+    """Absolute, as the agent sees it."""
+    diff: str
+    """Unified; empty when the agent gives none."""
+    additions: int
+    deletions: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputGrown:
+    """A tool that runs has printed more."""
+
+    call_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +63,8 @@ class ToolCall:
     input: dict[str, Any] = field(default_factory=dict)
     output: str = ""
     error: str = ""
+    exit_code: int | None = None
+    edit: FileEdit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +111,8 @@ class Asked:
     kind: str
     """`permission` or `question`."""
     request_id: str
+    text: str = ""
+    """What for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +125,20 @@ class Failed:
     aborted: bool = False
 
 
-AgentEvent = Text | Progress | ToolCall | StepFinished | Busy | Idle | Retrying | ConnectionLost | Asked | Failed
+AgentEvent = (
+    Text
+    | TextGrown
+    | Progress
+    | ToolCall
+    | OutputGrown
+    | StepFinished
+    | Busy
+    | Idle
+    | Retrying
+    | ConnectionLost
+    | Asked
+    | Failed
+)
 
 
 class Normaliser:
@@ -99,6 +148,10 @@ class Normaliser:
         self._session_id = session_id
         self._user_messages: set[str] = set()
         self._told: dict[str, str] = {}
+        self._texts: dict[str, bool] = {}
+        """Texts that the agent writes now, and whether it says them to itself."""
+        self._outputs: dict[str, str] = {}
+        """What tools that run have printed so far."""
         self._idle: bool | None = None
 
     def feed(self, raw: dict[str, Any]) -> list[AgentEvent]:
@@ -119,7 +172,7 @@ class Normaliser:
                     self._user_messages.add(str(info.get("id")))
                 return []
             case "message.part.delta":
-                return [Progress()]
+                return self._delta(properties)
             case "message.part.updated":
                 return self._part(properties.get("part") or {})
             case "session.status":
@@ -132,7 +185,7 @@ class Normaliser:
             case "session.network.asked":
                 return [ConnectionLost(str(properties.get("id")), str(properties.get("message", "")))]
             case "permission.asked" | "question.asked":
-                return [Asked(kind.partition(".")[0], str(properties.get("id")))]
+                return [Asked(kind.partition(".")[0], str(properties.get("id")), _question(properties))]
             case _:
                 return []
 
@@ -142,12 +195,15 @@ class Normaliser:
         part_id = str(part.get("id"))
         match part.get("type"):
             case "text" | "reasoning":
+                reasoning = part["type"] == "reasoning"
                 if not (part.get("time") or {}).get("end"):
+                    self._texts[part_id] = reasoning
                     return [Progress()]
+                self._texts.pop(part_id, None)
                 text = str(part.get("text", ""))
                 if not text or not self._is_new(part_id, "end"):
                     return []
-                return [Text(text, reasoning=part["type"] == "reasoning")]
+                return [Text(text, reasoning, part_id)]
             case "tool":
                 return self._tool(part, part_id)
             case "step-finish":
@@ -155,23 +211,47 @@ class Normaliser:
             case _:
                 return []
 
+    def _delta(self, properties: dict[str, Any]) -> list[AgentEvent]:
+        part_id, text = str(properties.get("partID")), str(properties.get("delta") or "")
+        # The kind of a part is told before its first delta; the echo of a prompt has none.
+        reasoning = self._texts.get(part_id)
+        if reasoning is None or not text or properties.get("field") != "text":
+            return [Progress()]
+        return [TextGrown(part_id, text, reasoning)]
+
     def _tool(self, part: dict[str, Any], part_id: str) -> list[AgentEvent]:
         state = part.get("state") or {}
         status = str(state.get("status", ""))
+        call_id = str(part.get("callID", part_id))
         if status == "pending" or not self._is_new(part_id, status):
-            return [Progress()]
-        given = state.get("input")
+            return self._printed(call_id, state) if status == "running" else [Progress()]
+        self._outputs.pop(call_id, None)
+        given, metadata = state.get("input"), state.get("metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        exit_code = metadata.get("exit")
         return [
             ToolCall(
-                call_id=str(part.get("callID", part_id)),
+                call_id=call_id,
                 tool=str(part.get("tool", "")),
                 state=status,
                 title=str(state.get("title") or ""),
                 input=given if isinstance(given, dict) else {},
                 output=str(state.get("output") or ""),
                 error=str(state.get("error") or ""),
+                exit_code=exit_code if isinstance(exit_code, int) else None,
+                edit=_edit(metadata) if status == "completed" else None,
             )
         ]
+
+    def _printed(self, call_id: str, state: dict[str, Any]) -> list[AgentEvent]:
+        metadata = state.get("metadata")
+        output = str((metadata if isinstance(metadata, dict) else {}).get("output") or "")
+        before = self._outputs.get(call_id, "")
+        if output == before or not output.startswith(before):
+            # Agents shorten a long output in the middle; the end of the call tells all that they keep.
+            return [Progress()]
+        self._outputs[call_id] = output
+        return [OutputGrown(call_id, output[len(before) :])]
 
     def _status(self, status: dict[str, Any]) -> list[AgentEvent]:
         match status.get("type"):
@@ -194,6 +274,28 @@ class Normaliser:
             return False
         self._told[part_id] = state
         return True
+
+
+def _edit(metadata: dict[str, Any]) -> FileEdit | None:
+    changed = metadata.get("filediff")
+    if not isinstance(changed, dict) or not isinstance(changed.get("file"), str):
+        return None
+    return FileEdit(
+        path=changed["file"],
+        diff=str(metadata.get("diff") or changed.get("patch") or ""),
+        additions=_count(changed.get("additions")),
+        deletions=_count(changed.get("deletions")),
+    )
+
+
+def _question(properties: dict[str, Any]) -> str:
+    """What a permission is for, or what the agent wants to know."""
+    questions = properties.get("questions")
+    if isinstance(questions, list):
+        return "\n".join(str(each.get("question", "")) for each in questions if isinstance(each, dict))
+    patterns = properties.get("patterns")
+    words = [str(properties.get("permission") or ""), *(map(str, patterns) if isinstance(patterns, list) else ())]
+    return " ".join(words).strip()
 
 
 def _step(part: dict[str, Any]) -> list[AgentEvent]:

@@ -32,8 +32,8 @@ from polecat_town.life.steps import Action, EndWith, Observation, Policy, Wait, 
 from polecat_town.logs import SubjectLog
 from polecat_town.pod.volume import check_volume
 from polecat_town.streams.events import Kind
-from polecat_town.streams.journal import Journal
 from polecat_town.streams.redaction import Redactor
+from polecat_town.streams.segments import StreamID
 
 _RETRY_FIRST_SECONDS = 0.25
 _RETRY_LONGEST_SECONDS = 15.0
@@ -61,7 +61,6 @@ class Life:
         fresh: bool = False,
     ) -> None:
         """`foreign`: the claim is that of an earlier life of this pod. `fresh`: it was made just now."""
-        settings = services.settings
         identity = state.identity
         self.services = services
         self.polecat = polecat
@@ -69,9 +68,11 @@ class Life:
         self.identity = identity
         self.log = SubjectLog(logging.getLogger("polecat_town.life"), identity.log_fields)
         self._secrets: set[str] = set()
-        self.redactor = Redactor()
+        self._redacted: set[str] = set()
+        self._redactor = Redactor()
         names = {"polecat": identity.object_name, "bead": identity.bead, "rig": identity.rig}
-        self.journal = Journal(settings.stream_file(identity.bead_uid, identity.attempt), names, self._redact)
+        stream = StreamID(identity.bead_uid, identity.attempt)
+        self.journal = services.streams.open(stream, names, lambda: self.redactor)
         self.reporter = Reporter(services.api, identity, self.build_status, self._report_invalid)
         self.agent: Agent | None = None
         self.workspace: Workspace | None = None
@@ -93,6 +94,7 @@ class Life:
         self._foreign = foreign
         self._gone = False
         self._fenced = False
+        self._finished = False
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._first_failure: float | None = None
@@ -111,15 +113,18 @@ class Life:
             self.polecat = polecat
         self.wake()
 
-    def _redact(self, text: str) -> str:
-        # The redactor is another one as soon as the agent's secrets are known.
-        return self.redactor.text(text)
+    @property
+    def redactor(self) -> Redactor:
+        """That of this moment: it is another one as soon as a secret of agent or rig becomes known."""
+        known = self._secrets | self.services.rigs.secrets(self.identity.rig)
+        if known != self._redacted:
+            self._redacted = known
+            self._redactor = Redactor(known)
+        return self._redactor
 
     def keep_secret(self, *secrets: str) -> None:
         """From now on these are removed from everything that is written about this life."""
-        if not self._secrets.issuperset(secrets):
-            self._secrets |= set(secrets)
-            self.redactor = Redactor(self._secrets)
+        self._secrets |= set(secrets)
 
     def fence(self) -> None:
         """The Lease was not renewed for so long that another may have this work: stop, and save it."""
@@ -172,9 +177,12 @@ class Life:
             # until then nothing final is told.
             self.log.warning("the end is not written down yet: %s", error)
             self.state = self.state.but(end=end)
-        self.journal.append(Kind.ENDED, reason=end.reason, message=end.message)
+        self._tell_end(end)
         metrics.ENDS.labels(end.reason.value).inc()
         self.log.info("ended: %s: %s", end.reason.value, end.message)
+
+    def _tell_end(self, end: End) -> None:
+        self.journal.append(Kind.ENDED, reason=end.reason, message=end.message)
 
     def build_status(self) -> PolecatStatus:
         """The status of this moment."""
@@ -260,6 +268,9 @@ class Life:
         policy = Policy(nudges=settings.nudges, checkpoint_seconds=settings.checkpoint_seconds)
         limits = self.polecat.spec.limits
         self.spawn(self._heartbeat(), "heartbeat")
+        if self.state.end is not None and not self.journal.tells(Kind.ENDED):
+            # A kill came between state and journal.
+            self._tell_end(self.state.end)
         try:
             while True:
                 self._wake.clear()
@@ -271,6 +282,7 @@ class Life:
                     case Action() as action:
                         await self._perform(action, lambda: interrupts(self.state, self.seen(), limits, policy))
                         if action is Action.FINISH and not self._failures:
+                            self._finished = True
                             return
         finally:
             await self.close()
@@ -284,7 +296,7 @@ class Life:
             await self.agent.close()
         if self.done_answer is not None and not self.done_answer.done():
             self.done_answer.set_result("This task is over. Stop working.")
-        self.journal.close()
+        self.journal.close(ended=self._finished)
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from polecat_api.bead import Usage
 from polecat_town.agent.client import AgentUnreachableError
@@ -16,12 +16,15 @@ from polecat_town.agent.events import (
     Busy,
     ConnectionLost,
     Failed,
+    FileEdit,
     Idle,
     Normaliser,
+    OutputGrown,
     Progress,
     Retrying,
     StepFinished,
     Text,
+    TextGrown,
     ToolCall,
     describe,
 )
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 _RECONNECT_SECONDS = 0.2
 _GO_ON_FIRST_SECONDS = 2.0
+_WORDS = (Text, TextGrown, ToolCall, OutputGrown, StepFinished)
 _GO_ON = "Your model did not answer properly just now. Go on with the task."
 
 
@@ -80,14 +84,21 @@ class AgentListener:
 
     async def _hear(self, event: AgentEvent) -> None:
         life = self._life
-        if life.state.end is not None and not isinstance(event, Text | ToolCall | StepFinished):
+        if life.state.end is not None and not isinstance(event, _WORDS):
             # What goes wrong with an agent whose work is over is of no interest, and its model is refused.
             return
         match event:
             case Progress() | Busy():
                 life.progressed()
-            case Text(text, reasoning):
-                life.journal.append(Kind.TEXT, text=text, reasoning=reasoning)
+            case TextGrown(part, text, reasoning):
+                life.journal.append_piece(Kind.TEXT_DELTA, part, text, part=part, reasoning=reasoning)
+                life.progressed()
+            case Text(text, reasoning, part):
+                life.journal.end_pieces(part)
+                life.journal.append(Kind.TEXT, part=part, text=text, reasoning=reasoning)
+                life.progressed()
+            case OutputGrown(call_id, text):
+                life.journal.append_piece(Kind.TOOL_OUTPUT, call_id, text, callID=call_id)
                 life.progressed()
             case ToolCall():
                 self._tool(event)
@@ -102,26 +113,43 @@ class AgentListener:
                 life.journal.append(Kind.ERROR, message=f"the model can't be reached: {message}")
                 self._model_failed(f"the model can't be reached: {message}", final=False, seen_by_proxy=False)
                 life.spawn(self._answer_network(request_id), "network answer")
-            case Asked(kind, request_id):
-                await self._agent.client.refuse(self._directory, kind, request_id)
+            case Asked(kind, request_id, text):
+                answer = await self._agent.client.refuse(self._directory, kind, request_id)
+                life.journal.append(Kind.ASKED, what=kind, text=text, answer=answer)
             case Failed() if not event.aborted:
                 self._failed(event)
 
     def _tool(self, event: ToolCall) -> None:
         life = self._life
+        call: dict[str, Any] = {"callID": event.call_id, "tool": event.tool, "state": event.state}
         if event.state == "running":
             life.progressed(describe(event))
-            life.journal.append(Kind.TOOL, tool=event.tool, state=event.state, input=event.input)
+            life.journal.append(Kind.TOOL, **call, input=event.input)
             return
         life.progressed()
+        life.journal.end_pieces(event.call_id)
         life.journal.append(
             Kind.TOOL,
-            tool=event.tool,
+            **call,
             title=event.title,
-            state=event.state,
             input=event.input,
             output=event.output,
             error=event.error,
+            exitCode=event.exit_code,
+        )
+        if event.edit is not None:
+            self._edited(event.call_id, event.edit)
+
+    def _edited(self, call_id: str, edit: FileEdit) -> None:
+        top = f"{self._directory}/"
+        self._life.journal.append(
+            Kind.EDIT,
+            callID=call_id,
+            path=edit.path.removeprefix(top),
+            # Paths of the town's volume say nothing to a reader.
+            diff=edit.diff.replace(top, ""),
+            additions=edit.additions,
+            deletions=edit.deletions,
         )
 
     def _step(self, event: StepFinished) -> None:
@@ -163,6 +191,7 @@ class AgentListener:
 
     def _turn_over(self) -> None:
         life = self._life
+        life.journal.end_pieces()
         life.progress_at = time.monotonic()
         if self._turn_failed:
             # Not the agent's silence, but its model's: it is asked again, and that counts for no nudge.

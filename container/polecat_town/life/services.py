@@ -12,6 +12,7 @@ from polecat_town.pod.binary import Binary
 from polecat_town.pod.volume import Volume
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
+from polecat_town.streams.hub import Streams
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Services:
     api: KubeApi
     rigs: Rigs
     pod: PodState
+    streams: Streams
     tools_url: Callable[[], str]
     """Our MCP endpoint."""
     model_url: Callable[[], str]

@@ -1,17 +1,20 @@
-"""Removes the journals of ended attempts when they are too old, or all together too large."""
+"""Removes what is kept of streams when it is too old, or all together too large."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from polecat_town.streams.segments import Segment, StreamID, stored
+
 
 @dataclass(frozen=True, slots=True)
-class StoredJournal:
-    """One journal on the volume."""
+class StoredSegment:
+    """One file on the volume."""
 
+    stream: StreamID
     path: Path
     size_bytes: int
     modified: float
@@ -19,30 +22,58 @@ class StoredJournal:
 
 
 def choose(
-    journals: Collection[StoredJournal], now: float, age_seconds: float, total_bytes: int
-) -> list[StoredJournal]:
-    """Which ones to remove, given only those of ended attempts: the oldest first."""
-    ordered = sorted(journals, key=lambda journal: journal.modified)
-    total = sum(journal.size_bytes for journal in ordered)
-    chosen = []
-    for journal in ordered:
-        if now - journal.modified > age_seconds or total > total_bytes:
-            chosen.append(journal)
-            total -= journal.size_bytes
+    segments: Collection[StoredSegment],
+    in_use: Mapping[StreamID, Path],
+    now: float,
+    age_seconds: float,
+    total_bytes: int,
+) -> list[StoredSegment]:
+    """Which files to remove: those of ended attempts first, whole ones and the oldest first.
+
+    When that is not enough the oldest files of attempts that go on follow, never one that is written to.
+    """
+    by_stream: dict[StreamID, list[StoredSegment]] = {}
+    for segment in segments:
+        by_stream.setdefault(segment.stream, []).append(segment)
+    total = sum(segment.size_bytes for segment in segments)
+    chosen: list[StoredSegment] = []
+    ended = [group for stream, group in by_stream.items() if stream not in in_use]
+    for group in sorted(ended, key=_modified):
+        if now - _modified(group) > age_seconds or total > total_bytes:
+            chosen += group
+            total -= sum(segment.size_bytes for segment in group)
+    active = set(in_use.values())
+    going_on = [each for each in segments if each.stream in in_use and each.path not in active]
+    for segment in sorted(going_on, key=lambda each: each.modified):
+        if total <= total_bytes:
+            break
+        chosen.append(segment)
+        total -= segment.size_bytes
     return chosen
 
 
-def prune(streams: Path, in_use: Collection[Path], now: float, age_seconds: float, total_bytes: int) -> int:
-    """Removes what is due below `streams`; gives how many. Run it in a thread."""
-    found = []
-    for path in streams.glob("*/*.jsonl"):
-        if path not in in_use:
-            with contextlib.suppress(FileNotFoundError):
-                stat = path.stat()
-                found.append(StoredJournal(path, stat.st_size, stat.st_mtime))
-    chosen = choose(found, now, age_seconds, total_bytes)
-    for journal in chosen:
-        journal.path.unlink(missing_ok=True)
+def _modified(group: list[StoredSegment]) -> float:
+    return max(segment.modified for segment in group)
+
+
+def prune(root: Path, in_use: Mapping[StreamID, Path], now: float, age_seconds: float, total_bytes: int) -> int:
+    """Removes what is due below `root`; gives how many files. Run it in a thread."""
+    found = [each for stream, segments in stored(root) for each in _look(stream, segments)]
+    chosen = choose(found, in_use, now, age_seconds, total_bytes)
+    for segment in chosen:
+        segment.path.unlink(missing_ok=True)
+    for stream in {segment.stream for segment in chosen} - set(in_use):
+        folder = root / stream.bead_uid
+        (folder / f"{stream.attempt}.json").unlink(missing_ok=True)
         with contextlib.suppress(OSError):
-            journal.path.parent.rmdir()
+            folder.rmdir()
     return len(chosen)
+
+
+def _look(stream: StreamID, segments: Collection[Segment]) -> list[StoredSegment]:
+    found = []
+    for segment in segments:
+        with contextlib.suppress(FileNotFoundError):
+            stat = segment.path.stat()
+            found.append(StoredSegment(stream, segment.path, stat.st_size, stat.st_mtime))
+    return found

@@ -12,12 +12,15 @@ from polecat_town.agent.events import (
     Busy,
     ConnectionLost,
     Failed,
+    FileEdit,
     Idle,
     Normaliser,
+    OutputGrown,
     Progress,
     Retrying,
     StepFinished,
     Text,
+    TextGrown,
     ToolCall,
     describe,
 )
@@ -45,7 +48,64 @@ def test_text_is_told_once_when_it_is_whole() -> None:
         part(type="text", text="Hello", time={"start": 1, "end": 2}),
         part(type="text", text="Hello", time={"start": 1, "end": 2}),
     )
-    assert told == [Text("Hello")]
+    assert told == [Text("Hello", part="p1")]
+
+
+def test_text_is_told_as_it_is_written() -> None:
+    def delta(text: str, part_id: str = "p1", field: str = "text") -> tuple[str, dict[str, Any]]:
+        return "message.part.delta", {"messageID": "m1", "partID": part_id, "field": field, "delta": text}
+
+    told = feed(
+        ("message.updated", {"info": {"id": "m0", "role": "user"}}),
+        ("message.part.updated", {"part": {"id": "p0", "messageID": "m0", "type": "text", "text": "Do it"}}),
+        delta("no part of the agent's", "p0"),
+        part(type="reasoning", text="", time={"start": 1}),
+        delta("Let me "),
+        delta("x", field="other"),
+        delta("see."),
+        part(type="reasoning", text="Let me see.", time={"start": 1, "end": 2}),
+        delta("too late"),
+    )
+    assert told == [
+        TextGrown("p1", "Let me ", reasoning=True),
+        TextGrown("p1", "see.", reasoning=True),
+        Text("Let me see.", reasoning=True, part="p1"),
+    ]
+
+
+def test_the_output_of_a_tool_is_told_as_it_grows() -> None:
+    def running(output: str) -> tuple[str, dict[str, Any]]:
+        return part(type="tool", tool="bash", callID="c", state={"status": "running", "metadata": {"output": output}})
+
+    metadata = {"output": "a\nb\nc\n", "exit": 1}
+    done = {"status": "completed", "output": "a\nb\nc\n", "metadata": metadata}
+    told = feed(
+        part(type="tool", tool="bash", callID="c", state={"status": "running"}),
+        running("a\n"),
+        running("a\nb\n"),
+        running("…b\n"),
+        part(type="tool", tool="bash", callID="c", state=done),
+    )
+    assert told[1:] == [
+        OutputGrown("c", "a\n"),
+        OutputGrown("c", "b\n"),
+        ToolCall("c", "bash", "completed", output="a\nb\nc\n", exit_code=1),
+    ]
+
+
+def test_a_changed_file_is_told_with_its_diff() -> None:
+    changed = {"file": "/w/a.txt", "patch": "…", "additions": 1, "deletions": 2}
+    state = {"status": "completed", "metadata": {"diff": "--- /w/a.txt\n", "filediff": changed}}
+    (told,) = feed(part(type="tool", tool="edit", callID="c", state=state))
+    assert isinstance(told, ToolCall)
+    assert told.edit == FileEdit("/w/a.txt", "--- /w/a.txt\n", 1, 2)
+
+
+def test_what_is_asked_is_told() -> None:
+    asked = {"id": "per_1", "permission": "bash", "patterns": ["rm *"]}
+    assert feed(("permission.asked", asked)) == [Asked("permission", "per_1", "bash rm *")]
+    questions = [{"question": "Which?", "options": []}]
+    assert feed(("question.asked", {"id": "q", "questions": questions})) == [Asked("question", "q", "Which?")]
 
 
 def test_the_echo_of_the_prompt_is_not_the_agents_text() -> None:

@@ -23,7 +23,8 @@ from polecat_town.pod.lease import is_free
 from polecat_town.pod.memory import read_container_memory
 from polecat_town.rigs import decode_secret
 from polecat_town.settings import Settings
-from polecat_town.streams.retention import StoredJournal, choose
+from polecat_town.streams.retention import StoredSegment, choose
+from polecat_town.streams.segments import StreamID
 from support.town_made import BASE, HEAD, NOW, polecat, state
 
 CLAIM = Claim(pod="main-0", pod_uid="p", time=NOW)
@@ -130,11 +131,26 @@ def test_failures_are_borne_for_so_many_tries_or_seconds() -> None:
     assert bound.failed()
 
 
-def test_the_oldest_journals_go_first() -> None:
-    journals = [StoredJournal(Path(str(age)), 10, 1000.0 - age) for age in (1, 500, 20, 900)]
-    assert [str(j.path) for j in choose(journals, 1000, 600, 100)] == ["900"]
-    assert [str(j.path) for j in choose(journals, 1000, 9999, 20)] == ["900", "500"]
-    assert choose(journals, 1000, 9999, 40) == []
+def test_what_is_kept_of_streams_is_bounded() -> None:
+    def segment(attempt: int, name: str, age: float) -> StoredSegment:
+        return StoredSegment(StreamID("b", attempt), Path(name), 10, 1000 - age)
+
+    ended = [segment(1, "1a", 900), segment(1, "1b", 20), segment(2, "2", 500)]
+    going_on = [segment(3, "3a", 950), segment(3, "3b", 940), segment(3, "3c", 1)]
+    segments = [*ended, *going_on]
+    in_use = {StreamID("b", 3): Path("3c")}
+
+    def chosen(age_seconds: float, total_bytes: int) -> list[str]:
+        return [str(each.path) for each in choose(segments, in_use, 1000, age_seconds, total_bytes)]
+
+    assert chosen(9999, 60) == []
+    # Old or too much: the attempt that ended first, as a whole.
+    assert chosen(400, 60) == ["2"]
+    assert chosen(9999, 55) == ["2"]
+    assert chosen(9999, 45) == ["2", "1a", "1b"]
+    # Then the beginning of what goes on, but never the file that is written to.
+    assert chosen(9999, 25) == ["2", "1a", "1b", "3a"]
+    assert chosen(9999, 1) == ["2", "1a", "1b", "3a", "3b"]
 
 
 def test_memory_of_both_layouts_of_control_groups(tmp_path: Path) -> None:
@@ -193,7 +209,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("POLECAT_TOWN_LISTEN", "[::1]:9090")
     made = Settings()
     assert (made.ordinal, made.listen_host, made.listen_port) == (7, "::1", 9090)
-    assert made.stream_file("b", 2) == tmp_path / "streams" / "b" / "2.jsonl"
+    assert made.streams_dir == tmp_path / "streams"
     assert all(field.description for field in Settings.model_fields.values())
 
 
