@@ -17,8 +17,10 @@ from polecat_cli.running import Stop, run_command
 from polecat_cli.table import follow
 from polecat_cli.views import BeadView, read_bead
 from polecat_cli.watching import Watch
+from polecat_local.dashboard import make_link
 from polecat_local.demo.repository import read_branch
 from polecat_local.demo.stage import Keep, RealModel, Stage, clear, make_data_dir
+from polecat_local.errors import LocalError
 from polecat_local.progress import Progress
 
 FAILED = 1
@@ -96,6 +98,7 @@ async def _host(data_dir: Path, real: RealModel | None, stop: Stop, report_to: i
         stage = await Stage.prepare(data_dir, real, Progress(), say)
         keep = Keep.LOGS
         await stage.start()
+        say(await _where_to_watch(stage))
         code = await _play(stage, console)
         if report_to is not None:
             keep = Keep.ALL
@@ -141,6 +144,14 @@ async def _play(stage: Stage, console: Console) -> int:
     return 0 if all(ending.well for ending in endings) else FAILED
 
 
+async def _where_to_watch(stage: Stage) -> str:
+    try:
+        link = await make_link(stage.cluster.data)
+    except LocalError as error:
+        return f"The dashboard can't be shown: {error}"
+    return f"\nWatch them work: {link}\n(once, within a minute; another one: polecat dashboard --data-dir {stage.data_dir})"
+
+
 def _success(watch: Watch, bead: BeadView) -> datetime | None:
     return watch.ended.get(bead.uid) if bead.succeeded else None
 
@@ -148,6 +159,6 @@ def _success(watch: Watch, bead: BeadView) -> datetime | None:
 def _kept(stage: Stage) -> str:
     return (
         f"\nEverything is still running:\n  export KUBECONFIG={stage.cluster.kubeconfig}\n"
-        f"  kubectl get beads,polecats\n  git -C {stage.repository} log --oneline --all --graph\n"
+        f"  kubectl get beads,polecats\n  polecat dashboard --data-dir {stage.data_dir}\n  git -C {stage.repository} log --oneline --all --graph\n"
         f"End it with:\n  polecat down --data-dir {stage.data_dir}"
     )

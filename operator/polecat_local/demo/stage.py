@@ -90,6 +90,7 @@ class Stage:
             kilo_path=kilo_path,
             town_env={"POLECAT_TOWN_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS)},
             drain_seconds=DRAIN_SECONDS,
+            run_dashboard=True,
             # A demo is not meant to survive a power cut.
             control_plane=ControlPlaneOptions(unsafe_no_fsync=True),
         )

@@ -21,7 +21,7 @@ function Row({ bead }) {
     <${State} state=${bead.state} reason=${bead.reason} />
     <span class="bead-row-title"><bdi>${bead.title}</bdi><small><bdi>${bead.rig}</bdi> · <bdi>${bead.name}</bdi></small></span>
     <span class="bead-row-agent">${bead.polecat && html`<${Mark} name=${bead.polecat} size=${16} /><span>${title(bead.polecat)}</span>`}</span>
-    <${Branch} name=${bead.branch} />
+    <span class="bead-row-where">${bead.branch ? html`<${Branch} name=${bead.branch} />` : html`<span class="faint" title=${bead.message}>${bead.message || bead.reason}</span>`}</span>
     <span class="bead-row-number" title="tokens">${bead.tokensIn + bead.tokensOut ? count(bead.tokensIn + bead.tokensOut) : ""}</span>
     <${Age} class="bead-row-age" time=${bead.completed || bead.created} />
   </a>`;

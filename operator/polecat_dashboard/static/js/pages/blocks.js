@@ -60,7 +60,7 @@ function ToolBlock({ block, open, onToggle }) {
       ${exit(block)}
     </summary>
     ${open && html`<div class="tool-body">
-      ${shell && inputLine(block).length > 60 && html`<pre class="tool-command" tabindex="0">${strip(block.input?.command ?? "")}</pre>`}
+      ${shell && (inputLine(block).length > 100 || inputLine(block).includes("\n")) && html`<pre class="tool-command" tabindex="0">${strip(block.input?.command ?? "")}</pre>`}
       <${Input} block=${block} />
       ${edits.map((edit) => html`<div class="edit" key=${edit.seq}><p class="edit-path"><bdi>${visible(edit.path)}</bdi></p><${Diff} diff=${edit.diff} /></div>`)}
       ${block.error && html`<p class="tool-error" dir="auto">${strip(block.error)}</p>`}

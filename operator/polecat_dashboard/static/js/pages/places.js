@@ -16,8 +16,8 @@ export function Conditions({ list }) {
       const tone = each.status === "Unknown" || each.type === "Reconciling" || each.type === "Progressing" ? "calm" : good ? "good" : "bad";
       return html`<div key=${each.type} class=${`condition condition-${tone}`}>
         <dt><span class="condition-dot" aria-hidden="true"></span>${each.type} <span class="condition-status">${each.status}</span></dt>
-        <dd><b>${each.reason}</b>${each.message && html` – <bdi>${each.message}</bdi>`}
-          ${each.meaning && html`<p class="hint">${each.meaning}</p>`}<p class="hint">since <${Age} time=${each.since} /></p></dd>
+        <dd>${each.reason !== "Ok" && html`<b>${each.reason}</b>`}${each.message && html`${each.reason !== "Ok" && " – "}<bdi>${each.message}</bdi>`}
+          <p class="hint">${each.reason !== "Ok" && each.meaning} <span class="condition-since">for <${Age} time=${each.since} /></span></p></dd>
       </div>`;
     })}
   </dl>`;
