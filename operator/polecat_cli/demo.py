@@ -149,7 +149,8 @@ async def _where_to_watch(stage: Stage) -> str:
         link = await make_link(stage.cluster.data)
     except LocalError as error:
         return f"The dashboard can't be shown: {error}"
-    return f"\nWatch them work: {link}\n(once, within a minute; another one: polecat dashboard --data-dir {stage.data_dir})"
+    another = f"polecat dashboard --data-dir {stage.data_dir}"
+    return f"\nWatch them work: {link}\n(once, within a minute; another one: {another})"
 
 
 def _success(watch: Watch, bead: BeadView) -> datetime | None:
@@ -159,6 +160,7 @@ def _success(watch: Watch, bead: BeadView) -> datetime | None:
 def _kept(stage: Stage) -> str:
     return (
         f"\nEverything is still running:\n  export KUBECONFIG={stage.cluster.kubeconfig}\n"
-        f"  kubectl get beads,polecats\n  polecat dashboard --data-dir {stage.data_dir}\n  git -C {stage.repository} log --oneline --all --graph\n"
+        f"  kubectl get beads,polecats\n  polecat dashboard --data-dir {stage.data_dir}\n"
+        f"  git -C {stage.repository} log --oneline --all --graph\n"
         f"End it with:\n  polecat down --data-dir {stage.data_dir}"
     )
