@@ -193,10 +193,13 @@ class KubeApi:
         resource_version: str,
         label_selector: str | None = None,
         timeout_seconds: int = 290,
+        *,
+        silent_seconds: float = 90.0,
     ) -> AsyncIterator[tuple[str, Json]]:
         """(type, object) of each change: ADDED, MODIFIED, DELETED, BOOKMARK. Ends after `timeout_seconds`.
 
-        Raises GoneError when `resource_version` is too old, UnavailableError when the stream breaks.
+        Raises GoneError when `resource_version` is too old, UnavailableError when the stream breaks or says nothing
+        for `silent_seconds`: the server sends bookmarks about every minute, and one before the end.
         """
         query = {
             "watch": "true",
@@ -207,8 +210,7 @@ class KubeApi:
         if label_selector:
             query["labelSelector"] = label_selector
         path = resource.path(namespace)
-        # A stream that is silent past its own end is dead: the server sends bookmarks about every minute.
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_seconds, sock_read=90.0)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_seconds, sock_read=silent_seconds)
         try:
             async with self._request("GET", path, query=query, timeout=timeout) as response:
                 async for line in _lines(response.content):

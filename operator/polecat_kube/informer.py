@@ -13,13 +13,19 @@ from polecat_kube.resources import ResourceType
 
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
+WATCH_SECONDS = 15
+"""A watch is asked for anew so often, from where it was: a server that is there has ended it by then."""
+SILENT_SECONDS = 28
+"""A watch that says nothing for so long is dead, though nobody has closed it: its connection leads nowhere any more.
+Long enough for a server that takes 5 s for each answer."""
 
 
 class Informer:
     """Keeps a store of the objects that match, and calls `on_change(old, new)` for each difference.
 
     `old` is None for an object seen first, `new` is None for one that is gone. Deletions missed while the
-    watch was cut are found by comparing with the next list; there is one at least every `resync_seconds`.
+    watch was cut are found by comparing with the next list; there is one at least every `resync_seconds`. A
+    connection that is dead without a word is noticed after SILENT_SECONDS.
     """
 
     def __init__(
@@ -56,7 +62,7 @@ class Informer:
                 failures = 0
                 deadline = asyncio.get_running_loop().time() + self._resync_seconds
                 while (left := deadline - asyncio.get_running_loop().time()) > 1:
-                    version = await self._watch(version, int(left))
+                    version = await self._watch(version, min(WATCH_SECONDS, int(left)))
             except GoneError:
                 self.live = False
             except ApiError as error:
@@ -80,7 +86,12 @@ class Informer:
 
     async def _watch(self, version: str, timeout_seconds: int) -> str:
         async for kind, item in self._api.watch(
-            self._resource, self._namespace, version, self._label_selector, timeout_seconds
+            self._resource,
+            self._namespace,
+            version,
+            self._label_selector,
+            timeout_seconds,
+            silent_seconds=SILENT_SECONDS,
         ):
             version = item["metadata"]["resourceVersion"]
             if kind != "BOOKMARK":

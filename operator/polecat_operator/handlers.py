@@ -10,6 +10,7 @@ import aiohttp
 
 from polecat_api import GROUP, VERSION
 from polecat_kube.connection import Connection
+from polecat_kube.informer import SILENT_SECONDS, WATCH_SECONDS
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN, ResourceType
 from polecat_operator.intake import Intake
 from polecat_operator.lean_kopf import ResourceMemories, ResourceMemory, kopf
@@ -65,6 +66,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.progress_storage = _NoProgress()
     settings.queueing.idle_timeout = 0.02
     settings.watching.chunk_size = 500
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.inactivity_timeout = SILENT_SECONDS
     settings.networking.request_timeout = 20
     settings.networking.connect_timeout = 20  # it includes the TLS handshake: as long as an answer may take
     settings.posting.enabled = False

@@ -55,6 +55,12 @@ class TcpProxy:
         """Connections stay, and new ones are accepted, but nothing comes through any more."""
         self._open.clear()
 
+    def strand(self) -> None:
+        """Connections stay, and nothing comes through them ever again; new ones work."""
+        self._open.clear()
+        self._open = asyncio.Event()
+        self._open.set()
+
     def mend(self) -> None:
         """All is well again."""
         self._cut = False
@@ -71,27 +77,30 @@ class TcpProxy:
         try:
             there, forth = await asyncio.open_connection(*self.target)
             self._writers.add(forth)
+            is_open = self._open
             try:
-                await asyncio.gather(self._pump(reader, forth), self._pump_late(there, writer))
+                await asyncio.gather(self._pump(reader, forth, is_open), self._pump_late(there, writer, is_open))
             finally:
                 self._writers.discard(forth)
                 forth.transport.abort()
-        except OSError:
-            return
+        except (OSError, asyncio.CancelledError):
+            return  # cancelled by `__aexit__` only, which waits for it
         finally:
             self._writers.discard(writer)
             self._tasks.discard(task)
             writer.transport.abort()
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_open: asyncio.Event) -> None:
         while data := await source.read(_CHUNK_BYTES):
-            await self._open.wait()
+            await is_open.wait()
             sink.write(data)
             await sink.drain()
         with suppress(OSError, RuntimeError):
             sink.write_eof()
 
-    async def _pump_late(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump_late(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_open: asyncio.Event
+    ) -> None:
         loop = asyncio.get_running_loop()
         held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1000)
 
@@ -99,7 +108,7 @@ class TcpProxy:
             while True:
                 due, data = await held.get()
                 await asyncio.sleep(due - loop.time())
-                await self._open.wait()
+                await is_open.wait()
                 if not data:
                     sink.transport.abort()
                     return
