@@ -223,6 +223,7 @@ class OneOperator:
             fence=fence,
             clock=clock,
         )
+        self.snapshots = context.snapshots
         self.sweeper = Sweeper(self.cache, context.snapshots, self.queue, clock)
         beads = BeadController(context)
         schedule = ScheduleController(context, beads)
@@ -251,6 +252,11 @@ class OneOperator:
         except UnknownOutcomeError:
             self.queue.failed(key, Lane.LIFE)
         return True
+
+    def holds_back(self) -> bool:
+        """Whether a breaker is not closed."""
+        breakers = (*self.board.rig_breakers.values(), *self.board.town_breakers.values())
+        return any(not breaker.closed for breaker in breakers)
 
     def hear(self, change: tuple[str, str, Json]) -> None:
         """The watch tells one change."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-import yaml
-
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN
 from support.operator_simulation import START, FakeServer, Json, MovedClock, OneOperator
+from support.story_text import tell
 
 PODS = {"main": ("main-0", "main-1"), "side": ("side-0",)}
 SLOTS = {"main": 2, "side": 1}
@@ -91,11 +90,14 @@ class WideSimulation:
         claim = {"pod": pod, "podUID": f"{pod}-uid", "time": now}
         self._status(raw, {"claim": claim, "conditions": [self._condition("Ready", "Running")]})
 
+    def publish(self, raw: Json) -> None:
+        """A claimed polecat's agent has called done."""
+        if raw.get("status", {}).get("claim") and not _ended(raw):
+            self._status(raw, {"conditions": [self._condition("Ready", "Publishing")]})
+
     def finish(self, raw: Json, reason: str) -> None:
         """A claimed polecat's attempt ends."""
-        status = raw.get("status", {})
-        ended = any(condition["type"] == "Finished" for condition in status.get("conditions", []))
-        if status.get("claim") and not ended:
+        if raw.get("status", {}).get("claim") and not _ended(raw):
             self._status(raw, {"conditions": [self._condition("Finished", reason)]})
 
     def settle(self, raw: Json) -> None:
@@ -140,14 +142,14 @@ class WideSimulation:
             self.report()
         raise AssertionError("it does not come to rest")
 
-    def as_yaml(self) -> str:
-        """All objects but towns, without what only the server knows."""
-        kept = [
-            {"kind": kind, "name": name, "spec": raw["spec"], "status": raw.get("status", {})}
-            for (kind, name), raw in sorted(self.server.objects.items())
-            if kind != TOWN.kind
-        ]
-        return yaml.safe_dump({"seconds": self.clock.seconds, "objects": kept}, sort_keys=False)
+    def as_stories(self) -> str:
+        """What each operator knows of each bead, as entries for a file in `tests/unit/operator/stories`."""
+        now, mono = self.clock.now(), self.clock.mono()
+        return "\n".join(
+            tell(f"operator {number}: {bead.name}", operator.snapshots.bead(bead, mono), now, START)
+            for number, operator in enumerate(self.operators)
+            for bead in operator.cache.beads.items.values()
+        )
 
     def _spread(self) -> None:
         while self.server.changes:
@@ -162,3 +164,7 @@ class WideSimulation:
     def _condition(self, type_: str, reason: str) -> Json:
         stamp = self.clock.now().isoformat()
         return {"type": type_, "status": "True", "reason": reason, "message": "so", "lastTransitionTime": stamp}
+
+
+def _ended(raw: Json) -> bool:
+    return any(condition["type"] == "Finished" for condition in raw["status"].get("conditions", []))
