@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor bench clean
+.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor bench bench-limits clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ vendor: $(READY) ## Fetch the dashboard's third-party files again from npm, as t
 
 bench: setup ## Print latency, writes per bead and memory, beside the peers' figures
 	@$(BIN)/python tests/bench/run.py
+
+bench-limits: setup ## Run the test of the limits at full size: 1,000 polecats, 10,000 beads, a storm of 2,000 (minutes)
+	@POLECAT_LIMITS=full $(BIN)/python -m pytest -s tests/faults/test_limits.py
 
 soak: setup ## Random work and faults for MINUTES=… (2), all from SEED=… (random); ends with 1 if anything was lost or doubled
 	@$(BIN)/python tests/soak/run.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))

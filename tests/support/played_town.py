@@ -20,6 +20,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 0.02
+BEAT_SECONDS = 30.0
 
 
 def timestamp() -> str:
@@ -101,25 +102,45 @@ class PlayedTown:
 
     @asynccontextmanager
     async def open(
-        self, *, slots: int = 5, max_polecats: int = 5, pods: tuple[str, ...] = ("main-0",)
+        self,
+        *,
+        slots: int = 5,
+        max_polecats: int = 5,
+        pods: tuple[str, ...] = ("main-0",),
+        more_rigs: tuple[str, ...] = (),
+        beating: bool = False,
     ) -> AsyncIterator["PlayedTown"]:
-        """Applies Town and Rig, reports them ready, and acts until the end of the block."""
-        await self.api.create(TOWN, self.namespace, {"metadata": {"name": self.town}, "spec": {"slots": slots}})
-        await self.create_rig(max_polecats=max_polecats)
+        """Applies Town and Rigs, reports them ready, and acts until the end of the block.
+
+        Pods report once, and again and again when the town is `beating`.
+        """
+        spec = {"slots": slots, "replicas": len(pods)}
+        await self.api.create(TOWN, self.namespace, {"metadata": {"name": self.town}, "spec": spec})
         for pod in pods:
             await self.report_pod(pod)
-        await self.report_repository()
+        for rig in (self.rig, *more_rigs):
+            await self.create_rig(rig, max_polecats=max_polecats)
+            await self.report_repository(rig=rig)
         informer = Informer(self.api, POLECAT, self.namespace, self._changed)
-        watch = asyncio.create_task(informer.run())
+        own = [asyncio.create_task(informer.run())]
+        if beating:
+            own.append(asyncio.create_task(self._beat(pods)))
         try:
             yield self
         finally:
-            for task in [watch, *self._tasks.values()]:
+            tasks = [*own, *self._tasks.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(watch, *self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def create_rig(self, *, max_polecats: int = 5, **spec: Any) -> None:
-        """Applies the rig."""
+    async def _beat(self, pods: tuple[str, ...]) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            for pod in pods:
+                await self.report_pod(pod)
+
+    async def create_rig(self, rig: str = "", *, max_polecats: int = 5, **spec: Any) -> None:
+        """Applies a rig, that of this town unless told otherwise."""
         body = {
             "townRef": {"name": self.town},
             "repository": {"url": "https://git.example/web.git"},
@@ -127,7 +148,7 @@ class PlayedTown:
             "polecats": {"max": max_polecats},
             **spec,
         }
-        await self.api.create(RIG, self.namespace, {"metadata": {"name": self.rig}, "spec": body})
+        await self.api.create(RIG, self.namespace, {"metadata": {"name": rig or self.rig}, "spec": body})
 
     async def report_pod(self, pod: str = "main-0", *, uid: str = "", ready: bool = True, **fields: Any) -> None:
         """Writes a pod's entry of the town."""
@@ -141,13 +162,15 @@ class PlayedTown:
             manager=town_manager(pod),
         )
 
-    async def report_repository(self, status: str = "True", reason: str = "RepositoryOk", message: str = "") -> None:
-        """Writes the rig's condition RepositoryReady."""
+    async def report_repository(
+        self, status: str = "True", reason: str = "RepositoryOk", message: str = "", *, rig: str = ""
+    ) -> None:
+        """Writes a rig's condition RepositoryReady."""
         said = condition("RepositoryReady", status, reason, message)
         await self.api.apply(
             RIG,
             self.namespace,
-            self.rig,
+            rig or self.rig,
             {"status": {"conditions": [said]}},
             subresource="status",
             manager=REPOSITORY_MANAGER,
