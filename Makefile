@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor bench bench-limits clean
+.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor bench bench-limits bench-recovery clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ bench-limits: setup ## Run the test of the limits at full size: 1,000 polecats, 
 
 soak: setup ## Random work and faults for MINUTES=… (2), all from SEED=… (random); ends with 1 if anything was lost or doubled
 	@$(BIN)/python tests/soak/run.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+bench-recovery: setup ## Print how long it takes to go on after restarts and outages (QUICK=1: some minutes)
+	@$(BIN)/python tests/bench/recovery.py $(if $(QUICK),--quick)
 
 clean: ## Remove what was built here; the cache in the user's cache directory stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -30,6 +30,17 @@ AIMS = {
     ("writes, all parties, without Events and heartbeats", 20): 12.0,
     ("resident memory, operator", 0): 80.0,
     ("resident memory, operator", 10000): 150.0,
+    ("operator started → first action", 0): 3.0,
+    ("operator started → first action", 1000): 3.0,
+    ("operator started → first action", 10000): 10.0,
+    ("supervisor killed → all agents resumed", 1): 10.0,
+    ("supervisor killed → all agents resumed", 5): 10.0,
+    ("supervisor killed → all agents resumed", 25): 10.0,
+    ("API server back after 120 s → all caught up", 6): 10.0,
+    ("connections reset → noticed by the operator", 1): 30.0,
+    ("connections reset → noticed by the town", 1): 30.0,
+    ("connections dead without a word → noticed by the operator", 1): 30.0,
+    ("connections dead without a word → noticed by the town", 1): 30.0,
 }
 
 

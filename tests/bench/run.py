@@ -10,8 +10,6 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,12 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench.latency import measure_latency
 from bench.memory import measure_memory
 from bench.report import Figure, print_report
+from bench.stage import bench_world, numbers, say
 from bench.writes import measure_writes
-from polecat_kube.resources import TOWN
-from polecat_local.cluster import ClusterSettings, LocalCluster
-from polecat_local.demo.model import ScriptedModel
-from support.fake_agent import FAKE_KILO
-from support.whole import Gates, World, make_remote
 
 SLOTS = 200
 
@@ -32,20 +26,7 @@ SLOTS = 200
 async def run(rounds: int, sizes: list[int], stored: list[int]) -> list[Figure]:
     """All figures, from one cluster on this machine."""
     figures: list[Figure] = []
-    async with AsyncExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="polecat-bench-")))
-        settings = ClusterSettings(directory / "cluster", kilo_path=FAKE_KILO, slots=SLOTS, drain_seconds=30)
-        cluster = await LocalCluster.prepare(settings)
-        stack.push_async_callback(cluster.stop)
-        await cluster.start()
-        await cluster.wait_ready()
-        model = await stack.enter_async_context(ScriptedModel())
-        gates = await stack.enter_async_context(Gates())
-        api = await stack.enter_async_context(cluster.api())
-        world = World(cluster, api, make_remote(directory / "remote.git"), model, gates)
-        # A fake agent needs 15 MiB; with what a real one needs, admission by memory would hold the beads back.
-        await api.patch_merge(TOWN, world.namespace, "main", {"spec": {"agentMemory": "64Mi"}})
-        await world.rig("bench", polecats={"max": SLOTS})
+    async with bench_world(SLOTS) as world:
         if stored:
             figures += measure_memory(world, 0)
         for size in sizes:
@@ -60,16 +41,6 @@ async def run(rounds: int, sizes: list[int], stored: list[int]) -> list[Figure]:
             have = count
             figures += measure_memory(world, count)
     return figures
-
-
-def say(line: str) -> None:
-    """Progress, beside the figures on standard output."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def numbers(text: str) -> list[int]:
-    """`1,50,200` as numbers."""
-    return [int(part) for part in text.split(",") if part]
 
 
 def main() -> None:
