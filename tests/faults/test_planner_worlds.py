@@ -206,7 +206,7 @@ def test_a_failing_world_can_be_pasted_into_the_stories() -> None:
     told: set[str] = set()
 
     @seed(1)
-    @settings(max_examples=20, deadline=None, database=None)
+    @settings(max_examples=40, deadline=None, database=None)
     @given(HISTORIES)
     def any_history(steps: list[Step]) -> None:
         for story in yaml.safe_load(run(stories_of(steps))) or []:
