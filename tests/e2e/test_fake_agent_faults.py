@@ -96,11 +96,12 @@ async def test_ends_when_the_script_says_so(
 async def test_takes_memory_and_stops_heeding_sigterm_when_the_script_says_so(bench: Bench) -> None:
     agent = await bench.start()
     listener = await bench.session(agent)
-    before = psutil.Process(agent.process.pid).memory_info().rss
+    (process,) = psutil.Process(agent.process.pid).children()
+    before = process.memory_info().rss
     steps = ({"tool": "fake_allocate", "args": {"mebibytes": 64}}, {"tool": "fake_ignore_term"}, {"say": "Done."})
     await bench.prompt(listener, script(*steps))
     await listener.until_idle()
-    assert psutil.Process(agent.process.pid).memory_info().rss - before > 60 << 20
+    assert process.memory_info().rss - before > 60 << 20
     agent.process.send_signal(signal.SIGTERM)
     assert await agent.client.is_healthy()
     assert not agent.exited

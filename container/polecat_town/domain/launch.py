@@ -1,13 +1,17 @@
-"""Enters a domain and becomes a program: `python -I -S launch.py DOMAIN PROGRAM [ARGUMENT…]`.
+"""Runs a program inside a domain: `python -I -S launch.py DOMAIN PROGRAM [ARGUMENT…]`.
 
 DOMAIN is JSON: `{"rw": […], "ro": […], "by_name": […], "parent": PID}`; parent 0 means whoever started it.
 A program of its own, on the standard library alone, as code between fork and exec of a threaded process may
 deadlock, and as Landlock can only be entered by the process itself. The environment is passed on as it is.
 
-It becomes leader of a session, dies with its parent (also when that is killed), can't gain privileges, leaves
-no core file, makes files for its own user only, and keeps no descriptor but 0, 1 and 2. As root it also gives
-up all capabilities but those that concern ownership and modes of files: with CAP_PERFMON or CAP_SYS_PTRACE it
-could read the environment of processes outside of its domain.
+The program's process enters the domain, can't gain privileges, leaves no core file, makes files for its own user
+only, and keeps no descriptor but 0, 1 and 2. As root it also gives up all capabilities but those that concern
+ownership and modes of files: with CAP_PERFMON or CAP_SYS_PTRACE it could read the environment of processes outside
+of its domain.
+
+This process stays outside, as leader of a session and as its warden: whatever the program starts is and remains
+below it, daemons too, however they hide. It buries them, passes SIGTERM on to the program, ends all that is left when
+the program ends, and then ends in the same way. When its own parent dies (also when that is killed) it ends everything.
 
 Numbers are those of the kernel's `linux/landlock.h`, `linux/prctl.h` and `linux/capability.h`.
 """
@@ -26,6 +30,7 @@ CANNOT_ENTER = 126
 CANNOT_RUN = 127
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 LAST_CAPABILITY = 63
@@ -45,6 +50,10 @@ READ_RIGHTS = EXECUTE | READ_FILE | READ_DIR
 BY_NAME_RIGHTS = READ_FILE | WRITE_FILE | REMOVE_FILE | MAKE_REG | TRUNCATE
 SCOPES = 0b11  # abstract Unix sockets, signals
 SCOPES_ABI = 6
+PARENT_DIED = signal.SIGUSR1
+"""What the kernel sends a warden whose parent has died."""
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What a warden passes on to its program."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -127,32 +136,99 @@ def _drop_capabilities() -> None:
 
 
 def main() -> None:
-    """Replaces this process by the program."""
+    """Starts the program and watches over it to its end."""
     domain, command = json.loads(sys.argv[1]), sys.argv[2:]
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    signal.signal(PARENT_DIED, _abandon)
+    _libc.prctl(PR_SET_PDEATHSIG, PARENT_DIED, 0, 0, 0)
     if domain["parent"] and os.getppid() != domain["parent"]:
         sys.exit(CANNOT_ENTER)  # it died before the kernel knew of our wish
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    warden = os.getpid()
+    program = os.fork()
+    if program == 0:
+        _become(domain, command, warden)
+    for number in PASSED_ON:
+        signal.signal(number, lambda number, _frame: os.kill(program, number))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):  # whoever reads the program's output waits for the program only
+        os.dup2(nothing, descriptor)
+    os.chdir("/")
+    while True:
+        ended, status = os.wait()
+        if ended == program:
+            break
+    for number in PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)
+    _end_all()
+    if os.WIFSIGNALED(status):
+        killer = os.WTERMSIG(status)
+        if killer != signal.SIGKILL:
+            signal.signal(killer, signal.SIG_DFL)
+        os.kill(warden, killer)
+    os._exit(os.waitstatus_to_exitcode(status))
+
+
+def _become(domain: dict[str, list[str]], command: list[str], warden: int) -> None:
+    """Replaces this process by the program."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != warden:
+        os._exit(CANNOT_ENTER)
     try:
-        if os.getsid(0) != os.getpid():
-            os.setsid()
         os.umask(0o077)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         if os.geteuid() == 0:
             _drop_capabilities()
         if _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0:
             raise OSError(ctypes.get_errno(), "no_new_privs refused")
         enter(domain)
     except OSError as error:
-        print(f"the isolation of {command[0]} cannot be set up: {error.strerror}", file=sys.stderr)
-        sys.exit(CANNOT_ENTER)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and exec would keep that
+        print(f"the isolation of {command[0]} cannot be set up: {error.strerror}", file=sys.stderr, flush=True)
+        os._exit(CANNOT_ENTER)
+    for number in (PARENT_DIED, signal.SIGPIPE, signal.SIGXFSZ):  # ours, and those that Python ignores
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(command[0], command)  # noqa: S606
     except OSError as error:
-        print(f"{command[0]} cannot be run: {error.strerror}", file=sys.stderr)
-        sys.exit(CANNOT_RUN)
+        print(f"{command[0]} cannot be run: {error.strerror}", file=sys.stderr, flush=True)
+        os._exit(CANNOT_RUN)
+
+
+def _abandon(_number: int, _frame: object) -> None:
+    _end_all()
+    os._exit(128 + signal.SIGKILL)
+
+
+def _end_all() -> None:
+    """Kills all that is left below this process; children of those that die become its own, and follow."""
+    while True:
+        for child in _children():
+            try:
+                os.kill(child, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        try:
+            os.wait()
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+
+
+def _children() -> list[int]:
+    own, found = os.getpid(), []
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - names only
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123 - quick to start is all here
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if len(fields) > 1 and int(fields[1]) == own:
+                found.append(int(entry))
+    return found
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ async def kill_marked(
 
     Found by the marker in their environment, as descendants of such, by process group, and by a working
     directory or open file in `directory` (the name's directory), for those that scrubbed their environment.
+    `group` is also the pid of their warden (see `launch`), which is ended last: nothing gets away from below it.
     """
     return await end(Target(MARKER, uid, group, directory), grace_seconds)
 
@@ -48,6 +49,8 @@ async def end(target: Target, grace_seconds: float) -> int:
     # In a thread: with hundreds of processes one look takes many milliseconds, and the loop serves all agents.
     while (found := await asyncio.to_thread(find, target)) and time.monotonic() < give_up_at:
         ended |= found
+        # A warden ends by itself with the last of its own.
+        found = found - {target.group} or found
         if time.monotonic() >= kill_at:
             _signal(found, signal.SIGKILL)
         else:

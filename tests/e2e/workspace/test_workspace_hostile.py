@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from polecat_town.domain.domain import Command, kill_marked, run_in_domain, spawn_in_domain
+from polecat_town.domain.domain import Command, kill_marked, launch_words, run_in_domain, spawn_in_domain
 from polecat_town.domain.landlock import probe_isolation
 from polecat_town.errors import WorkspaceError
 from polecat_town.git.store import Store
@@ -67,11 +68,13 @@ async def test_i44_processes_of_others_are_out_of_reach(store: Store, tmp_path: 
     command = Command(("sleep", "600"), victim.workspace.directory, env)
     process = await spawn_in_domain(victim.workspace.domain, command, tmp_path / "log", marker=victim.workspace.uid)
     try:
-        await until(lambda: psutil.Process(process.pid).name() == "sleep")
-        assert not (await agent.sh(f"cat /proc/{process.pid}/environ")).ok
-        assert not (await agent.sh(f"kill -9 {process.pid}")).ok
+        warden = psutil.Process(process.pid)
+        await until(lambda: [each.name() for each in warden.children()] == ["sleep"])
+        for pid in (warden.pid, warden.children()[0].pid):
+            assert not (await agent.sh(f"cat /proc/{pid}/environ")).ok
+            assert not (await agent.sh(f"kill -9 {pid}")).ok
+            assert not (await agent.sh(f"cat /proc/{pid}/mem | head -c 1 | grep .")).ok
         assert not (await agent.sh(f"kill -9 {os.getpid()}")).ok
-        assert not (await agent.sh(f"cat /proc/{process.pid}/mem | head -c 1 | grep .")).ok
         assert process.returncode is None
     finally:
         await kill_marked(victim.workspace.uid, 0, group=process.pid)
@@ -156,36 +159,61 @@ async def test_broken_objects_are_not_taken_over(store: Store) -> None:
 async def test_i35_daemons_end_with_the_command_and_with_the_polecat(store: Store, tmp_path: Path) -> None:
     agent = await new_agent(store)
     await agent.sh("(setsid sleep 611 >/dev/null 2>&1 &)")
-    assert not sleeping("611"), "what a check leaves behind ends with it"
-    daemons = (
-        "(setsid sleep 612 &); (setsid sh -c 'sleep 613 & exec sleep 614' &); "
-        "(env -i PATH=$PATH setsid sleep 615 &); trap '' TERM; while :; do sleep 616; done"
-    )
-    env = {"PATH": os.environ["PATH"]}
-    command = Command(("sh", "-c", daemons), agent.workspace.worktree, env)
+    assert not sleeping(611), "what a check leaves behind ends with it"
     uid = agent.workspace.uid
+    command = Command(("sh", "-c", daemons(612)), agent.workspace.worktree, {"PATH": os.environ["PATH"]})
     process = await spawn_in_domain(agent.workspace.domain, command, tmp_path / "log", marker=uid)
-    await until(lambda: sleeping("612", "613", "614", "615", "616") == 5)
+    await until(lambda: sleeping(*range(612, 618)) == 6)
     ended = await kill_marked(uid, 0.2, group=process.pid, directory=agent.workspace.directory.parent)
-    assert ended >= 6
-    assert not sleeping("612", "613", "614", "615", "616")
+    assert ended >= 8
+    assert not sleeping(*range(612, 618))
     assert await process.wait() == -9
 
 
-def sleeping(*seconds: str) -> int:
-    """How many of these `sleep` processes are alive."""
-    count = 0
+@pytest.mark.parametrize("killed", ["program", "supervisor"])
+async def test_i35_daemons_end_with_a_program_or_a_supervisor_that_is_killed(store: Store, killed: str) -> None:
+    agent = await new_agent(store)
+    line = launch_words(agent.workspace.domain, ("sh", "-c", daemons(621)))
+    supervisor = await asyncio.create_subprocess_exec("sh", "-c", f"{line} & wait", cwd=agent.workspace.worktree)
+    await until(lambda: sleeping(*range(621, 627)) == 6)
+    (warden,) = psutil.Process(supervisor.pid).children()
+    program = next(each for each in warden.children() if sleeping_below(each) == ["626"])
+    (program if killed == "program" else supervisor).kill()
+    await until(lambda: not sleeping(*range(621, 627)))
+    await until(lambda: not warden.is_running() or warden.status() == psutil.STATUS_ZOMBIE)
+    await supervisor.wait()
+
+
+def daemons(first: int) -> str:
+    """A shell script that starts six `sleep` processes, each hidden in another way, and the last for ever."""
+    return (
+        f"(setsid sleep {first} &); (setsid sh -c 'sleep {first + 1} & exec sleep {first + 2}' &); "
+        f"(env -i PATH=$PATH setsid sleep {first + 3} &); "
+        f"(cd / && env -i PATH=$PATH setsid sh -c 'trap \"\" TERM; sleep {first + 4}; true' "
+        "</dev/null >/dev/null 2>&1 &); "
+        f"trap '' TERM; while :; do sleep {first + 5}; done"
+    )
+
+
+def sleeping_below(process: psutil.Process) -> list[str]:
+    """How long the children of a process sleep."""
+    return [each.cmdline()[1] for each in process.children() if each.name() == "sleep"]
+
+
+def sleeping(*seconds: int) -> int:
+    """How many of the `sleep` processes with these arguments are alive."""
+    count, wanted = 0, {str(each) for each in seconds}
     for process in psutil.process_iter(["cmdline", "status"]):
         line = process.info["cmdline"] or []
-        count += line[:1] == ["sleep"] and line[1] in seconds and process.info["status"] != psutil.STATUS_ZOMBIE
+        count += line[:1] == ["sleep"] and line[1] in wanted and process.info["status"] != psutil.STATUS_ZOMBIE
     return count
 
 
 async def test_command_that_takes_too_long_is_ended(store: Store) -> None:
     agent = await new_agent(store)
-    done = await agent.sh("echo before; sleep 617", timeout_seconds=0.5)
+    done = await agent.sh("echo before; sleep 631", timeout_seconds=0.5)
     assert done.timed_out and not done.ok and "before" in done.output
-    assert not sleeping("617")
+    assert not sleeping(631)
 
 
 async def test_long_output_keeps_its_end(store: Store) -> None:
