@@ -10,7 +10,7 @@ RIGS = ("web", "api")
 """`web` is reached over HTTP through a proxy, `api` as a directory."""
 QUIET_SECONDS = 6.0
 """Nothing goes wrong before that."""
-BEAD_EVERY_SECONDS = 3.0
+BEAD_EVERY_SECONDS = 4.0
 FAULT_EVERY_SECONDS = 3.5
 WISH_EVERY_SECONDS = 6.0
 
