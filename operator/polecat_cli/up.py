@@ -8,6 +8,7 @@ import click
 from polecat_cli.detach import MUST_BE_READY, detach_command
 from polecat_cli.running import Stop, run_command
 from polecat_local.cluster import ClusterSettings, LocalCluster
+from polecat_local.control_plane import ControlPlaneOptions
 from polecat_local.errors import NotReadyError
 from polecat_local.follow import Follower
 from polecat_local.paths import default_data_dir
@@ -30,8 +31,9 @@ data_dir_option = click.option(
     show_default=True,
     help="Operators side by side: one acts, and another one goes on when it ends.",
 )
+@click.option("--audit-log", is_flag=True, help="Have the API server log who wrote what (logs/audit.log).")
 @click.option(MUST_BE_READY, is_flag=True, hidden=True, help="End when the town is not ready in time.")
-def up(data_dir: Path | None, detach: bool, operators: int, must_be_ready: bool) -> None:
+def up(data_dir: Path | None, detach: bool, operators: int, audit_log: bool, must_be_ready: bool) -> None:
     """Run control plane, operator and one town on this machine.
 
     Prints a line for each event, the path of the kubeconfig, and `ready`. What was there goes on where it
@@ -41,10 +43,15 @@ def up(data_dir: Path | None, detach: bool, operators: int, must_be_ready: bool)
     async def work(stop: Stop) -> int:
         where = (data_dir or default_data_dir()).absolute()
         if detach:
-            return await detach_command(where, [f"--operators={operators}"], stop)
-        return await _serve(
-            ClusterSettings(data_dir=where, operators=operators, run_dashboard=True), stop, must_be_ready
+            options = [f"--operators={operators}", *(["--audit-log"] if audit_log else [])]
+            return await detach_command(where, options, stop)
+        settings = ClusterSettings(
+            data_dir=where,
+            operators=operators,
+            run_dashboard=True,
+            control_plane=ControlPlaneOptions(audit_log=audit_log),
         )
+        return await _serve(settings, stop, must_be_ready)
 
     run_command(work)
 

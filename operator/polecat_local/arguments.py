@@ -125,6 +125,9 @@ def _audit(data_dir: Path) -> list[str]:
     return [
         f"--audit-policy-file={data_dir / 'audit-policy.yaml'}",
         f"--audit-log-path={data_dir / 'logs' / 'audit.log'}",
+        # In MiB: three files at most.
+        "--audit-log-maxsize=200",
+        "--audit-log-maxbackup=2",
     ]
 
 

@@ -53,7 +53,7 @@ def wait_gone(processes: list[psutil.Process]) -> None:
 
 def test_up_runs_apart_goes_on_after_a_kill_and_ends_with_down(data_dir: Path) -> None:
     where = ["--data-dir", str(data_dir)]
-    first = polecat("up", "--detach", "--operators", "2", *where)
+    first = polecat("up", "--detach", "--operators", "2", "--audit-log", *where)
     assert first.returncode == 0, first.stderr + first.stdout
     lines = first.stdout.splitlines()
     assert f"export KUBECONFIG={data_dir}/kubeconfig" in lines
@@ -76,7 +76,7 @@ def test_up_runs_apart_goes_on_after_a_kill_and_ends_with_down(data_dir: Path) -
         "Polecats",
     ):
         assert word in shown.stdout
-    for log in ("operator.log", "operator-2.log"):
+    for log in ("operator.log", "operator-2.log", "audit.log"):
         assert (data_dir / "logs" / log).stat().st_size > 0
 
     processes = family(data_dir)
