@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,10 @@ from polecat_town.domain.domain import Command, Domain, spawn_in_domain
 
 LOG_TAIL_BYTES = 2048
 _POLL_SECONDS = 0.05
+_FIRST_ANSWER_SECONDS = 0.2
+_ANSWER_SECONDS = 5.0
+"""How long an answer about its health may take, at first and at last. The CLI never answers a request that comes in the
+moment in which it begins to listen (7.7.7), so that one must be given up soon; a busy machine needs longer."""
 
 
 class AgentStartError(Exception):
@@ -134,6 +139,7 @@ async def start_agent(
 
 async def wait_ready(agent: Agent, deadline_seconds: float) -> None:
     """Until the agent's server answers. Raises AgentStartError when it ends first or takes longer."""
+    answer_seconds = _FIRST_ANSWER_SECONDS
     try:
         async with asyncio.timeout(deadline_seconds):
             while True:
@@ -143,8 +149,11 @@ async def wait_ready(agent: Agent, deadline_seconds: float) -> None:
                         exit_code=agent.exit_code,
                         signal_number=agent.signal,
                     )
-                if await agent.client.is_healthy():
+                asked = time.monotonic()
+                if await agent.client.is_healthy(answer_seconds):
                     return
+                if time.monotonic() - asked >= answer_seconds:
+                    answer_seconds = min(2 * answer_seconds, _ANSWER_SECONDS)
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         raise AgentStartError(f"the agent was not ready after {deadline_seconds:g} s") from None
