@@ -40,7 +40,7 @@ class Rules:
         self._versions: dict[str, int] = {}
         """UID of an object → its last version seen, so that each costs once."""
         self._ended: dict[str, tuple[Any, tuple[Any, ...]]] = {}
-        """UID of an ended bead → its `rerun` when it ended, and what must not change."""
+        """UID of an ended bead → the `rerun` that it has heard, and what must not change."""
         self._attempts: dict[str, int] = {}
         self._unbooked: dict[str, int] = {}
         """UID of a bead → attempts that it had when it was first seen."""
@@ -159,16 +159,17 @@ class Rules:
 
     def _ended_stays(self, beads: Iterable[Json]) -> Iterator[Violation]:
         for bead in beads:
-            uid, rerun, now = uid_of(bead), bead["spec"].get("rerun"), core(bead)
+            uid, now = uid_of(bead), core(bead)
             before = self._ended.pop(uid, None)
             if before is not None and before[1] == now:
                 # The wish to run again comes before the operator has seen it.
                 self._ended[uid] = before
                 continue
-            if before is not None and before[0] == rerun:
+            if before is not None and before[0] == bead["spec"].get("rerun", ""):
                 yield self._broken("O6", f"the ended bead {bead['metadata']['name']}: {before[1]} became {now}", uid)
             if is_ended(bead):
-                self._ended[uid] = (rerun, now)
+                # A wish that came while it still worked is one that has not been heard yet.
+                self._ended[uid] = ((bead.get("status") or {}).get("observedRerun", ""), now)
 
     def _attempts_grow(self, view: View, beads: Iterable[Json]) -> Iterator[Violation]:
         for bead in beads:

@@ -36,8 +36,9 @@ async def test_i22_an_evicted_pod_without_its_volume_goes_on_from_saved_work(wat
     shutil.rmtree(world.cluster.data.town)
     saved = await world.until(BEAD, "evicted", lambda bead: bead["status"].get("interruptions") == 1)
     assert world.git("show", f"{saved['status']['savedRef']}:evicted-before.txt") == "hello"
-    # Takes the first free name, which was that of the evicted one: that one still has its pause.
-    await world.bead("next", [{"bash": world.gates.command("next")}, commit("next.txt"), {"done": "ok"}])
+    # Starts first, and so takes the first free name, which was that of the evicted one.
+    steps_of_next = [{"bash": world.gates.command("next")}, commit("next.txt"), {"done": "ok"}]
+    await world.bead("next", steps_of_next, priority="Critical")
     world.gates.arrived.clear()
     await world.cluster.town.start()
     await world.until_true(lambda: {"evicted", "next"} <= world.gates.arrived, "both work")

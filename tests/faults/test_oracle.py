@@ -223,6 +223,14 @@ def test_an_ordinary_life_breaks_nothing() -> None:
     assert [violation for view in views for violation in rules.look(view)] == []
 
 
+@pytest.mark.parametrize(("heard", "rules_broken"), [("", []), ("again", ["O6"])])
+def test_a_wish_to_run_again_may_come_before_the_end(heard: str, rules_broken: list[str]) -> None:
+    rules, wish = Rules(), {"spec": {"rerun": "again"}}
+    ended = DONE | wish | {"status": DONE["status"] | {"observedRerun": heard}}
+    views = [View(at=0, beads=(ended,)), View(at=1, beads=(bead("Queued", ("Unknown", "Queued"), attempts=1) | wish,))]
+    assert [violation.rule for view in views for violation in rules.look(view)] == rules_broken
+
+
 def test_commits_are_found_where_they_are(tmp_path: Path) -> None:
     remote = make_remote(tmp_path / "remote.git")
     work, linked = tmp_path / "remote.work", tmp_path / "bare" / "repo.git"
