@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from polecat_api import protocol
-from polecat_api.conditions import Reason
+from polecat_api.conditions import Reason, Type, find_condition
 from polecat_api.rig import Rig
 from polecat_kube.api import KubeApi
 from polecat_kube.resources import SECRET
@@ -30,7 +30,7 @@ class Rigs:
     """Keeps up with the rigs. Secrets are read when they are used, so that they can be changed at any time."""
 
     def __init__(self, api: KubeApi, settings: Settings, on_change: Callable[[str], None]) -> None:
-        """`on_change(rig)` is called when a rig came, went, or has another spec."""
+        """`on_change(rig)` is called when a rig came, went, has another spec, or has lost what was told of it."""
         self._api = api
         self._settings = settings
         self._on_change = on_change
@@ -53,6 +53,9 @@ class Rigs:
         before = self._rigs.get(name)
         self._rigs[name] = rig
         if before is None or (before.metadata.uid, before.spec) != (rig.metadata.uid, rig.spec):
+            self._on_change(name)
+        elif _is_told(before) and not _is_told(rig):
+            # Somebody has edited the status; nothing starts on the rig until it is told again.
             self._on_change(name)
 
     def find(self, name: str) -> Rig | None:
@@ -146,6 +149,10 @@ class Rigs:
         hidden = {value for key, value in values.items() if key not in _NO_SECRETS}
         self._secrets.setdefault(rig.metadata.name, set()).update(hidden)
         return values
+
+
+def _is_told(rig: Rig) -> bool:
+    return find_condition(rig.status.conditions, Type.REPOSITORY_READY) is not None
 
 
 def decode_secret(secret: Json | None) -> dict[str, str]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_UNDECLARED = re.compile(r"(\w+): field not declared in schema")
+_NO_KIND = ("the server could not find the requested resource", "404 page not found")
+
 
 class ApiError(Exception):
     """A request that did not succeed.
@@ -35,6 +40,17 @@ class ConflictError(ApiError):
 
 class InvalidError(ApiError):
     """The API server refuses the content (400, 422); the message says why."""
+
+
+class UndeclaredFieldError(InvalidError):
+    """The kind, as it is installed, has no such field: its CRD is of another version than this program."""
+
+    def __init__(self, what: str, message: str, *, status: int = 0, retry_after_seconds: float | None = None) -> None:
+        found = _UNDECLARED.search(message)
+        self.field = found[1] if found else ""
+        """Name of the field, without the path to it."""
+        hint = f"the installed CRDs are of another version than this program: {message}"
+        super().__init__(what, hint, status=status, retry_after_seconds=retry_after_seconds)
 
 
 class ForbiddenError(ApiError):
@@ -73,7 +89,11 @@ def from_status(what: str, status: int, body: dict[str, object], retry_after: st
     message = str(body.get("message") or f"HTTP {status}")
     reason = body.get("reason")
     kind: type[ApiError]
-    if status == 404:
+    if _UNDECLARED.search(message):
+        kind = UndeclaredFieldError  # of server-side apply; its status is 500
+    elif status == 404:
+        if message.strip() in _NO_KIND:
+            message = f"{message.strip()}; are the CRDs installed?"
         kind = NotFoundError
     elif status == 409:
         kind = AlreadyExistsError if reason == "AlreadyExists" else ConflictError

@@ -94,6 +94,7 @@ class Operator:
         }
         self._read = asyncio.Event()
         """Set when all objects have been read once."""
+        self._unread = "the objects have not been read yet"
         self._leading = asyncio.Event()
 
     async def run(self, on_watching: Callable[[], None] = lambda: None) -> None:
@@ -152,7 +153,8 @@ class Operator:
                 await self._intake.read_all(self._api, self._settings.watch_namespaces)
                 break
             except ApiError as error:
-                log.warning("the API server can't be read: %s", error)
+                self._unread = f"the objects can't be read: {error}"
+                log.warning("%s", self._unread)
                 await sleep_before_retry(error, failures, longest_seconds=5.0)
                 failures += 1
         self._read.set()
@@ -218,7 +220,7 @@ class Operator:
         self._board.blocked_names.add((namespace, name))
 
     def _unready(self) -> str | None:
-        return None if self._read.is_set() else "the objects have not been read yet"
+        return None if self._read.is_set() else self._unread
 
     def _measure(self) -> None:
         metrics.QUEUE_LENGTH.set(len(self._queue))

@@ -7,11 +7,12 @@ import logging
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from polecat_api import protocol
 from polecat_api.town import TownPod
 from polecat_kube.api import KubeApi
-from polecat_kube.errors import ApiError, NotFoundError
+from polecat_kube.errors import ApiError, NotFoundError, UndeclaredFieldError
 from polecat_kube.resources import TOWN
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class PodEntry:
         self._pod = pod
         self._build = build
         self._every_seconds = every_seconds
+        self._left_out: set[str] = set()
+        """Fields of which it has been said that the installed CRD does not have them."""
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
 
@@ -61,12 +64,30 @@ class PodEntry:
                 await _wait(self._urgent, COALESCE_SECONDS)
 
     async def write(self) -> bool:
-        """One write; False if it failed, or there is no such Town yet."""
-        entry = self._build(datetime.now(UTC))
-        body = {"status": {"pods": [entry.to_wire()]}}
+        """One write; False if it failed, or there is no such Town yet.
+
+        Fields that the installed CRD does not have are left out, which the message tells if nothing else is wrong.
+        """
+        entry = self._build(datetime.now(UTC)).to_wire()
+        while True:
+            try:
+                return await self._apply(entry)
+            except UndeclaredFieldError as error:
+                if error.field not in self._left_out:
+                    log.error("%s", error)
+                self._left_out.add(error.field)
+                if entry.pop(error.field, None) is None:
+                    return False
+                if error.field != "message" and not entry.get("message"):
+                    entry["message"] = f"the installed CRDs are of another version: no field {error.field}"
+
+    async def _apply(self, entry: dict[str, Any]) -> bool:
+        body = {"status": {"pods": [entry]}}
         manager = protocol.town_manager(self._pod)
         try:
             await self._api.apply(TOWN, self._namespace, self._town, body, "status", manager=manager)
+        except UndeclaredFieldError:
+            raise
         except NotFoundError:
             return False
         except ApiError as error:
