@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,11 @@ Json = dict[str, Any]
 Page = list[Json]
 JsonPatch = Sequence[Mapping[str, Any]]
 PAGE_SIZE = 500
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+"""Between two tries while the API server is away: an outage is over for us so much later than for the server."""
+LONGEST_ASKED_SECONDS = 30.0
+"""What a server may ask for by Retry-After."""
 _PATCHES = {
     "json": "application/json-patch+json",
     "merge": "application/merge-patch+json",
@@ -296,7 +302,14 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         yield rest
 
 
-async def sleep_before_retry(error: ApiError, attempt: int, *, longest_seconds: float = 30.0) -> None:
-    """Waits as the server asked, else twice as long after each failure (0.2 s, 0.4 s, …)."""
-    wanted = error.retry_after_seconds if error.retry_after_seconds is not None else 0.2 * 2**attempt
-    await asyncio.sleep(min(wanted, longest_seconds))
+async def sleep_before_retry(error: ApiError, attempt: int, *, longest_seconds: float = LONGEST_PAUSE_SECONDS) -> None:
+    """Waits as the server asked, else twice as long after each failure: about 0.2 s, 0.4 s, … `longest_seconds`."""
+    await asyncio.sleep(pause_before_retry(error.retry_after_seconds, attempt, longest_seconds))
+
+
+def pause_before_retry(asked_seconds: float | None, attempt: int, longest_seconds: float) -> float:
+    """Seconds; shortened by up to a fifth, as after an outage all come back at once."""
+    if asked_seconds is not None:
+        return min(asked_seconds, LONGEST_ASKED_SECONDS)
+    longest = min(FIRST_PAUSE_SECONDS * 2.0 ** min(attempt, 20), longest_seconds)
+    return longest * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, no secret

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from polecat_kube.api import KubeApi, sleep_before_retry
+from polecat_kube.api import LONGEST_PAUSE_SECONDS, KubeApi, sleep_before_retry
 from polecat_kube.errors import ApiError, GoneError
 from polecat_kube.resources import ResourceType
 
@@ -37,7 +37,7 @@ class Informer:
         *,
         label_selector: str | None = None,
         resync_seconds: int = 300,
-        longest_pause_seconds: float = 30.0,
+        longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
     ) -> None:
         """`longest_pause_seconds` bounds the pauses between attempts to reach an API server that is away."""
         self._api = api
@@ -69,7 +69,7 @@ class Informer:
                 self.live = False
                 log.warning("watch of %s interrupted: %s", self._resource.plural, error)
                 await sleep_before_retry(error, failures, longest_seconds=self._longest_pause_seconds)
-                failures = min(failures + 1, 20)  # beyond, the pause is the longest anyway
+                failures += 1
 
     async def _list(self) -> str:
         items, version = await self._api.list(self._resource, self._namespace, self._label_selector)

@@ -155,7 +155,7 @@ class Operator:
             except ApiError as error:
                 self._unread = f"the objects can't be read: {error}"
                 log.warning("%s", self._unread)
-                await sleep_before_retry(error, failures, longest_seconds=5.0)
+                await sleep_before_retry(error, failures)
                 failures += 1
         self._read.set()
         gc.collect()
@@ -191,7 +191,7 @@ class Operator:
                 return
             except ApiError as error:
                 log.warning("signing key: %s", error)
-                await sleep_before_retry(error, failures, longest_seconds=5.0)
+                await sleep_before_retry(error, failures)
                 failures += 1
 
     async def _sweep(self) -> None:

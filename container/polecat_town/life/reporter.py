@@ -14,7 +14,6 @@ from polecat_town import metrics
 from polecat_town.life.state import Identity
 
 log = logging.getLogger(__name__)
-_RETRY_LONGEST_SECONDS = 10.0
 
 
 class SupersededError(Exception):
@@ -92,7 +91,7 @@ class Reporter:
             except ApiError as error:
                 metrics.FAILED_REPORTS.inc()
                 log.warning("report failed: %s", error, extra=self._identity.log_fields)
-                await sleep_before_retry(error, failures, longest_seconds=_RETRY_LONGEST_SECONDS)
+                await sleep_before_retry(error, failures)
                 failures += 1
                 continue
             self._written = wanted
