@@ -317,8 +317,7 @@ class Life:
         finally:
             if not task.done():
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
+                await _until_over(task)
         if task.cancelled():
             return
         error = task.exception()
@@ -380,6 +379,18 @@ class Life:
             )
             if self.state.end is None:
                 await self._report_quietly()
+
+
+async def _until_over(task: asyncio.Future[None]) -> None:
+    """Waits for the end of a task. A cancellation that comes meanwhile is passed on afterwards, never lost."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _failure(state: LifeState, error: BaseException) -> End:
