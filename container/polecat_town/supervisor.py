@@ -136,6 +136,16 @@ class Supervisor:
             if uid not in self._known and uid not in self._tasks:
                 log.info("saving what is left of a polecat that is gone", extra=state.identity.log_fields)
                 self._tasks[uid] = asyncio.create_task(self._guard(uid, state), name=state.identity.object_name)
+        self._remove_locks()
+
+    def _remove_locks(self) -> None:
+        """Lock files that a kill has left as the last trace of their polecats."""
+        for path in (self._services.settings.data_dir / "locks").glob("*.lock"):
+            if path.stem not in self._known and path.stem not in self._tasks:
+                lock = PolecatLock(path)
+                with contextlib.suppress(HeldElsewhereError):
+                    lock.acquire()
+                    lock.release(remove=True)
 
     # -- one polecat from claim to end -----------------------------------------------------------------------
 
