@@ -21,19 +21,26 @@ def plain(text: str) -> str:
 
 
 class TailLines:
-    """Built from the events of one stream in their order; `version` grows with each change."""
+    """Built from the events of one stream in their order; `version` grows with each change.
+
+    What grows (a text that is written, a call that runs) keeps its one line, also when others came behind it.
+    """
 
     def __init__(self) -> None:
-        self._lines: deque[Line] = deque(maxlen=LINES)
-        self._growing: tuple[str, str] | None = None
-        """What the last line belongs to while it may still change, and its text so far."""
+        self._lines: deque[tuple[str, Line]] = deque(maxlen=LINES)
+        """Each with what it belongs to; "" for what happens once."""
+        self._begun: deque[str] = deque(maxlen=8 * LINES)
+        """Keys of lines that were shown lately."""
+        self._part = ("", "")
+        """The part of text that is being written, and its end so far."""
         self.version = 0
         self._encoded: tuple[int, str] = (-1, "[]")
 
     def encode(self) -> str:
         """The lines as a JSON list, made once for each version."""
         if self._encoded[0] != self.version:
-            self._encoded = (self.version, json.dumps(list(self._lines), separators=(",", ":"), ensure_ascii=False))
+            lines = [line for _, line in self._lines]
+            self._encoded = (self.version, json.dumps(lines, separators=(",", ":"), ensure_ascii=False))
         return self._encoded[1]
 
     def add(self, seq: int, kind: str, data: dict[str, Any]) -> None:
@@ -41,46 +48,41 @@ class TailLines:
         if kind in ("text-delta", "text"):
             self._says(seq, kind, data)
         elif kind == "tool-output":
-            self._prints(seq, data)
+            self._put(seq, "out", _last_line(_text(data, "text")), f"output {_text(data, 'callID')}")
         elif kind == "tool":
             self._uses(seq, data)
         elif (line := _other_line(kind, data)) is not None:
-            self._growing = None
             self._put(seq, *line)
 
     def _says(self, seq: int, kind: str, data: dict[str, Any]) -> None:
-        key, before = f"part {_text(data, 'part')}", ""
-        if self._growing is not None and self._growing[0] == key:
-            before = self._growing[1]
-            self._lines.pop()
-        text = _text(data, "text") if kind == "text" else (before + _text(data, "text"))[-4 * LINE_MAX_LENGTH :]
-        shown = self._put(seq, "think" if data.get("reasoning") else "say", _last_line(text))
-        self._growing = (key, text) if shown and kind == "text-delta" else None
-
-    def _prints(self, seq: int, data: dict[str, Any]) -> None:
-        key = f"output {_text(data, 'callID')}"
-        if self._growing is not None and self._growing[0] == key:
-            self._lines.pop()
-        self._growing = (key, "") if self._put(seq, "out", _last_line(_text(data, "text"))) else None
+        part, text = _text(data, "part"), _text(data, "text")
+        if kind == "text-delta":
+            before = self._part[1] if self._part[0] == part else ""
+            text = (before + text)[-4 * LINE_MAX_LENGTH :]
+            self._part = (part, text)
+        self._put(seq, "think" if data.get("reasoning") else "say", _last_line(text), f"part {part}", kind == "text")
 
     def _uses(self, seq: int, data: dict[str, Any]) -> None:
-        key, state, tool = f"call {_text(data, 'callID')}", _text(data, "state"), _text(data, "tool")
-        if self._growing is not None and self._growing[0] == key:
-            self._lines.pop()
+        state, tool = _text(data, "state"), _text(data, "tool")
         failed = state == "error" or data.get("exitCode") not in (None, 0)
         line_class = "tool-failed" if failed else "tool-done" if state == "completed" else "tool"
         what = _tool_input(data.get("input")) or _text(data, "title")
-        self._growing = (key, "") if self._put(seq, line_class, f"{tool} {what}") and state == "running" else None
+        self._put(seq, line_class, f"{tool} {what}", f"call {_text(data, 'callID')}", line_class == "tool-done")
 
-    def _put(self, seq: int, line_class: str, text: str) -> bool:
+    def _put(self, seq: int, line_class: str, text: str, key: str = "", ends: bool = False) -> None:
+        """Shows a line in the place of the one with its key; the end of what has scrolled away is not shown."""
         shown = plain(text)
         self.version += 1
         if not shown:
-            return False
+            return
         # The end of what is being written is what moves; the beginning of the rest is what tells most.
         cut = shown[-LINE_MAX_LENGTH:] if line_class in ("say", "think") else shown[:LINE_MAX_LENGTH]
-        self._lines.append((seq, line_class, cut))
-        return True
+        known = next((index for index, (has, _) in enumerate(self._lines) if key and has == key), None)
+        if known is not None:
+            self._lines[known] = (key, (seq, line_class, cut))
+        elif not (ends and key in self._begun):
+            self._begun.append(key)
+            self._lines.append((key, (seq, line_class, cut)))
 
 
 def _other_line(kind: str, data: dict[str, Any]) -> tuple[str, str] | None:

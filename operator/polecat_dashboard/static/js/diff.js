@@ -8,13 +8,21 @@ export function parseDiff(diff) {
   const lines = [];
   let before = 0;
   let after = 0;
+  // How many lines of the hunk are to come: within it "--- x" is a line that went, not a header.
+  let gone = 0;
+  let come = 0;
   for (const raw of diff.split("\n")) {
-    const hunk = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)$/.exec(raw);
-    if (hunk) {
+    const hunk = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)$/.exec(raw);
+    const inside = gone > 0 || come > 0;
+    if (inside && !raw.startsWith("+")) gone -= raw.startsWith("\\") ? 0 : 1;
+    if (inside && !raw.startsWith("-")) come -= raw.startsWith("\\") ? 0 : 1;
+    if (!inside && hunk) {
       before = Number(hunk[1]);
-      after = Number(hunk[2]);
-      lines.push({ kind: "hunk", text: hunk[3].trim() });
-    } else if (/^(Index: |={3,}|diff --git |index |--- |\+\+\+ |new file|deleted file|\\ No newline)/.test(raw)) {
+      after = Number(hunk[3]);
+      gone = Number(hunk[2] ?? 1);
+      come = Number(hunk[4] ?? 1);
+      lines.push({ kind: "hunk", text: hunk[5].trim() });
+    } else if (raw.startsWith("\\") || (!inside && /^(Index: |={3,}|diff --git |index |--- |\+\+\+ |new file|deleted file)/.test(raw))) {
       continue;
     } else if (raw.startsWith("+")) {
       lines.push({ kind: "add", number: after, text: raw.slice(1) });

@@ -62,6 +62,7 @@ const ICONS = {
   tool: "M14 7l3-3a5 5 0 0 1-6 7l-6 7-2-2 7-6a5 5 0 0 1 4-6z",
   file: "M7 3h7l4 4v14H7zM14 3v4h4",
   terminal: "M4 5h16v14H4zM8 10l3 2-3 2M13 15h4",
+  again: "M20 12a8 8 0 1 1-2.500-5.800M20 3v5h-5",
   out: "M10 5H5v14h5M10 12h10M16 8l4 4-4 4",
 };
 

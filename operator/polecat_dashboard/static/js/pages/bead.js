@@ -1,13 +1,14 @@
 // One bead: what is wanted, how it stands, what was tried, and what one may do about it.
-import { html, useEffect, useState } from "../lib.js";
+import { html, useEffect, useRef, useState } from "../lib.js";
 import { get, permissions, post } from "../api.js";
-import { all, find, useTopics } from "../store.js";
+import { all, find, serverNow, useTopics } from "../store.js";
 import { beadPath, go, polecatPath, streamPath } from "../router.js";
 import { cost, count, duration, moment, plural, title } from "../format.js";
 import { Markdown } from "../markdown.js";
 import { Age, Branch, Copy, Dialog, Empty, Icon, Loading, Mark, State } from "../ui.js";
 import { Conditions } from "./places.js";
 
+const SETTLE_MS = 60000;
 const PRIORITIES = ["Low", "Normal", "High", "Critical"];
 
 /** Something that is read again whenever `trigger` changes. */
@@ -29,6 +30,19 @@ const QUESTIONS = {
   cancel: { heading: "Cancel this bead?", words: "The Bead is deleted and its agent is stopped. The work so far is saved under a ref in the town, but nothing goes on from it by itself.", yes: "Cancel the bead", hard: true },
   rerun: { heading: "Run it again?", words: "A new attempt starts, from saved work where there is some.", yes: "Run again" },
 };
+
+/** Grows while the list of attempts may still change without the bead changing: the town closes a journal a little later. */
+function useSettling(view, listed) {
+  const [again, setAgain] = useState(0);
+  const young = view && (!view.completed || serverNow() - Date.parse(view.completed) < SETTLE_MS);
+  const open = !!view?.polecat || !listed || listed.some((each) => !each.ended) || listed.length < view.attempts;
+  useEffect(() => {
+    if (!young || !open) return undefined;
+    const timer = setTimeout(() => setAgain((n) => n + 1), SETTLE_MS / 20);
+    return () => clearTimeout(timer);
+  }, [young && open, again]);
+  return again;
+}
 
 function Actions({ bead, may }) {
   const [asking, setAsking] = useState(null);
@@ -56,7 +70,7 @@ function Actions({ bead, may }) {
   return html`<div class="actions">
     ${may.edit && !ended && !bead.suspend && html`<button type="button" class="button" disabled=${busy} onClick=${() => ask("suspend")}><${Icon} name="pause" size=${14} />Suspend</button>`}
     ${may.edit && !ended && bead.suspend && html`<button type="button" class="button button-main" disabled=${busy} onClick=${() => act("resume")}><${Icon} name="play" size=${14} />Resume</button>`}
-    ${may.edit && ended && html`<button type="button" class="button" disabled=${busy} onClick=${() => ask("rerun")}><${Icon} name="follow" size=${14} />Run again</button>`}
+    ${may.edit && ended && html`<button type="button" class="button" disabled=${busy} onClick=${() => ask("rerun")}><${Icon} name="again" size=${14} />Run again</button>`}
     ${may.edit && !ended && html`<label class="inline">Priority <select disabled=${busy} value=${bead.priority} onChange=${(event) => act("priority", { priority: event.target.value })}>${PRIORITIES.map((name) => html`<option value=${name}>${name}</option>`)}</select></label>`}
     ${may.delete && html`<button type="button" class="button button-hard" disabled=${busy} onClick=${() => ask("cancel")}><${Icon} name="cross" size=${14} />${ended ? "Delete" : "Cancel"}</button>`}
     ${error && html`<p class="problem" role="alert">${error}</p>`}
@@ -100,19 +114,26 @@ export function BeadPage({ ns, name }) {
   const detail = useRead(view ? `/api${beadPath(ns, name)}` : null, fingerprint);
   const may = useRead(`/api/permissions/${encodeURIComponent(ns)}`, 0).value;
   const polecat = view?.polecat ? all("polecats").find((each) => each.ns === ns && each.beadUID === view.uid) : null;
-  const streams = useRead(view && may?.stream ? `/api/streams/${encodeURIComponent(ns)}/${encodeURIComponent(name)}` : null, `${view?.attempts} ${view?.interruptions} ${view?.state}`);
+  const listed = useRef(null);
+  const again = useSettling(view, listed.current);
+  const streams = useRead(view && may?.stream ? `/api/streams/${encodeURIComponent(ns)}/${encodeURIComponent(name)}` : null, `${view?.attempts} ${view?.interruptions} ${view?.state} ${again}`);
+  listed.current = streams.value;
   if (!view) return html`<${Empty} title="There is no bead of this name."><p>It was cancelled, or never was. <a href="/beads">All beads</a></p><//>`;
   const full = detail.value;
-  const tokens = view.tokensIn + view.tokensOut;
+  const sum = (usage) => (usage ? usage.tokensIn + usage.tokensOut : 0);
+  const tokens = sum(view) + sum(polecat);
+  const spent = view.costMicroUSD + (polecat?.costMicroUSD ?? 0);
   return html`<article class="bead">
     <header class="bead-head">
       <p class="crumbs"><a href="/beads">Beads</a> <span aria-hidden="true">/</span> <bdi>${ns}</bdi> <span aria-hidden="true">/</span> <bdi>${name}</bdi><${Copy} text=${name} label="name" /></p>
       <h1><bdi>${view.title}</bdi></h1>
-      <p class="bead-state"><${State} state=${view.state} reason=${view.reason} /> <span class="bead-message"><bdi>${full?.message || view.message}</bdi></span></p>
+      <p class="bead-state"><${State} state=${view.state} reason=${view.reason} /> <span class="bead-message"><bdi>${view.reason === "Escalated" ? "A person is asked." : full?.message || view.message}</bdi></span></p>
       <${Actions} bead=${view} may=${may} />
     </header>
     <div class="bead-columns">
       <div class="bead-main">
+        ${view.reason === "Escalated" && html`<section class="panel panel-ask"><h2><${Icon} name="alert" size=${15} /> Its agent asks</h2><${Markdown} text=${full?.message || view.message} />
+          <p class="hint">Answer in a new bead with a fuller prompt, or run this one again once what it needs is there.</p></section>`}
         ${view.summary && html`<section class="panel panel-good"><h2>What was done</h2><${Markdown} text=${full?.fullSummary || view.summary} />
           <p class="bead-result">${plural(view.commits, "commit")} · ${plural(view.files, "file")} · <ins>+${view.insertions}</ins> <del>−${view.deletions}</del></p></section>`}
         <section class="panel"><h2>What is wanted</h2>
@@ -137,7 +158,7 @@ export function BeadPage({ ns, name }) {
           <dl class="facts">
             <div><dt>Attempts</dt><dd>${view.attempts}${full?.limits.attempts ? html` <small>of ${full.limits.attempts}</small>` : ""}</dd></div>
             <div><dt>Interruptions</dt><dd>${view.interruptions}</dd></div>
-            <div><dt>Tokens</dt><dd>${count(tokens)} ${cost(view.costMicroUSD)}</dd></div>
+            <div><dt>Tokens</dt><dd>${count(tokens)} ${cost(spent)}</dd></div>
             <div><dt>Applied</dt><dd title=${moment(view.created)}><${Age} time=${view.created} /> ago</dd></div>
             ${view.started && html`<div><dt>Started</dt><dd><${Age} time=${view.started} /> ago</dd></div>`}
             ${view.completed && html`<div><dt>Took</dt><dd>${duration((Date.parse(view.completed) - Date.parse(view.started || view.created)) / 1000)}</dd></div>`}

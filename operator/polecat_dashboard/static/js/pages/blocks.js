@@ -127,8 +127,9 @@ export const Block = memo(({ block, open, onToggle, marked }) => {
   </div>`;
 }, ["block", "open", "marked"]);
 
-/** Whether a block is open when nobody has said otherwise: what went wrong, and changes. */
+/** Whether a block is open when nobody has said otherwise: what prints just now, what went wrong, and changes. */
 export function opensItself(block) {
+  if (block.kind === "tool" && block.state === "running") return !!block.output;
   if (block.kind === "tool") return block.state === "error" || !!block.exitCode || (block.edits ?? []).some((edit) => edit.diff);
   return block.kind === "check" && !block.passed;
 }

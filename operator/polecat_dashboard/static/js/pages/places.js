@@ -7,13 +7,17 @@ import { Capacity } from "./capacity.js";
 
 /** Conditions whose being True is bad news. */
 const BAD_WHEN_TRUE = new Set(["Stalled"]);
+const MOVING = new Set(["Reconciling", "Progressing"]);
 
 export function Conditions({ list }) {
   if (!list.length) return html`<p class="faint">Nobody has looked at it yet.</p>`;
+  // What is on its way is not ready yet, and nothing is wrong with that.
+  const busy = list.some((each) => MOVING.has(each.type) && each.status === "True");
   return html`<dl class="conditions">
     ${list.map((each) => {
       const good = (each.status === "True") !== BAD_WHEN_TRUE.has(each.type);
-      const tone = each.status === "Unknown" || each.type === "Reconciling" || each.type === "Progressing" ? "calm" : good ? "good" : "bad";
+      const calm = each.status === "Unknown" || MOVING.has(each.type) || (busy && each.type === "Ready");
+      const tone = calm ? "calm" : good ? "good" : "bad";
       return html`<div key=${each.type} class=${`condition condition-${tone}`}>
         <dt><span class="condition-dot" aria-hidden="true"></span>${each.type} <span class="condition-status">${each.status}</span></dt>
         <dd>${each.reason !== "Ok" && html`<b>${each.reason}</b>`}${each.message && html`${each.reason !== "Ok" && " – "}<bdi>${each.message}</bdi>`}

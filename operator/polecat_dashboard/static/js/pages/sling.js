@@ -31,7 +31,8 @@ export function Sling() {
   const [busy, setBusy] = useState(false);
   const [answer, setAnswer] = useState(null);
   const [error, setError] = useState("");
-  const rig = rigs.find((each) => key(each) === chosen) ?? rigs[0];
+  const takesWork = (each) => each.conditions.some((condition) => condition.type === "Ready" && condition.status === "True");
+  const rig = rigs.find((each) => key(each) === chosen) ?? rigs.find(takesWork) ?? rigs[0];
   const set = (name) => (event) => setForm({ ...form, [name]: event.target.value });
 
   const sling = async (dryRun) => {

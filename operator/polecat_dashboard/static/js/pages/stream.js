@@ -30,7 +30,7 @@ function Chunk({ blocks, first, root, always, opened, toggle, marked }) {
   return html`<div ref=${ref} class="chunk" style=${drawn ? {} : { height: `${height.current}px` }}>
     ${drawn && blocks.map((block, index) => {
       const open = opened.get(block.seq) ?? opensItself(block);
-      return html`<${Block} key=${first + index} block=${block} open=${open} marked=${marked === first + index} onToggle=${(now) => toggle(block.seq, now)} />`;
+      return html`<${Block} key=${first + index} block=${block} open=${open} marked=${marked === first + index} onToggle=${(now) => now !== open && toggle(block.seq, now)} />`;
     })}
   </div>`;
 }
