@@ -51,8 +51,14 @@ class Dashboard:
         self._settings = settings
         self._connection = connection
         self.stop = asyncio.Event()
+        self._state: ClusterState | None = None
         self._sessions = Sessions(settings.idle_seconds, settings.session_seconds, time.monotonic)
         self._links = Links(settings.link_seconds, time.monotonic)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has read the cluster and answers."""
+        return self._state is not None and self._state.why_not_ready() is None
 
     async def run(self) -> None:
         """Serves until `stop` is set. Raises OSError when an address can't be used."""
@@ -68,6 +74,7 @@ class Dashboard:
             await stack.enter_async_context(Server(self._operations(state), operations))
             if settings.link_socket is not None:
                 await stack.enter_async_context(serve_links(settings.link_socket, self._link))
+            self._state = state
             log.info("listening on %s, operations on %s", pages.address, operations.getsockname())
             parts = [asyncio.create_task(state.run(), name="state"), asyncio.create_task(tails.run(), name="tails")]
             waiting = asyncio.create_task(self.stop.wait())
