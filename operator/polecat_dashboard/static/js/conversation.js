@@ -52,8 +52,9 @@ export class Conversation {
   }
 
   /** The town does not have the events up to here any more. */
-  gap(words) {
+  gap(words, lastSeq) {
     this.version += 1;
+    this.lastSeq = Math.max(this.lastSeq, lastSeq || 0);
     this._push({ seq: this.lastSeq, kind: "gap", text: words });
   }
 

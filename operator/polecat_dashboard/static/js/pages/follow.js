@@ -47,7 +47,7 @@ async function run(state, ns, bead, attempt, signal, soon) {
         },
         onEvent: (kind, data) => {
           if (kind === "end") finished = true;
-          else if (kind === "gap") conversation.gap(data.message ?? "Older events are no longer kept.");
+          else if (kind === "gap") conversation.gap(data.message ?? "Older events are no longer kept.", data.lastSeq);
           else conversation.add(data);
           soon();
         },
