@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from polecat_kube.resources import EVENT
@@ -117,10 +119,14 @@ async def test_i45_a_full_disk_is_told_and_waited_for(watched_harness: TownHarne
     await harness.start_town(volume_check_seconds=0.5, reserve_mib=RESERVE_MIB, heartbeat_seconds=1)
     goes_on = await work(harness, volume, "goes-on", "toast")
     deleted = await work(harness, volume, "deleted", "maple")
+    crashed = await work(harness, volume, "crashed", "shadow")
     volume.fill()
     await says(harness, "DiskFull")
     new = await harness.sling("new", name="birch")
     await harness.delete(deleted)
+    for process in harness.agents(crashed["metadata"]["uid"]):
+        with suppress(psutil.Error):
+            process.kill()
 
     async def told() -> bool:
         events, _ = await harness.api.list(EVENT, harness.namespace)
@@ -135,6 +141,8 @@ async def test_i45_a_full_disk_is_told_and_waited_for(watched_harness: TownHarne
     await harness.until_gone(deleted)
     saved = [ref for ref in await harness.remote_refs() if deleted["spec"]["beadRef"]["uid"] in ref]
     assert saved, "the work of the deleted one is on the remote"
+    await harness.until_finished(crashed)
+    assert await harness.condition(crashed, "Finished") == ("True", "Interrupted"), "no attempt is used up"
     (volume.beside_worktree(goes_on) / "go").touch()
     for polecat in (goes_on, new):
         await harness.until_finished(polecat)

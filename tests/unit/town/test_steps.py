@@ -49,6 +49,13 @@ def test_no_agent_is_started_while_the_cli_is_broken() -> None:
     assert isinstance(next_of(state(Step.WORKTREE), Observation(binary_ok=False)), Wait)
 
 
+@pytest.mark.parametrize(
+    "step", [Step.CLAIMED, Step.FETCHED, Step.WORKTREE, Step.PROCESS, Step.SESSION, Step.PUBLISHING]
+)
+def test_nothing_is_begun_while_the_volume_takes_nothing(step: Step) -> None:
+    assert isinstance(next_of(state(step), Observation(agent_present=True, volume_ok=False)), Wait)
+
+
 def test_done_is_published() -> None:
     assert next_of(state(Step.RUNNING, done=DONE)) is Action.PUBLISH
 
