@@ -21,9 +21,11 @@ from polecat_kube.errors import ApiError
 from polecat_kube.informer import Informer
 from polecat_kube.resources import CONFIG_MAP, POLECAT, RIG, TOWN
 from polecat_town.domain.landlock import Isolation, probe_isolation
-from polecat_town.endpoint.listener import Listener, bind
-from polecat_town.endpoint.operations import build_operations
+from polecat_town.endpoint.access import StreamAccess
+from polecat_town.endpoint.listener import bind
+from polecat_town.endpoint.operations import Operations
 from polecat_town.endpoint.server import AgentEndpoint
+from polecat_town.endpoint.streams import StreamRoutes
 from polecat_town.endpoint.tokens import AgentIdentity, TokenVerifier
 from polecat_town.life.services import PodState, Services
 from polecat_town.lock import PolecatLock
@@ -144,11 +146,12 @@ class TownPodProgram:
 
     async def _run_alone(self, stop: asyncio.Event) -> None:
         settings = self._settings
-        operations = build_operations(self._trouble, self._unready)
+        access = StreamAccess(self._api, settings.namespace)
+        streams = StreamRoutes(self._streams, access, settings.stream_stuck_seconds)
+        operations = Operations(self._trouble, self._unready, streams)
         listening = bind(settings.listen_host, settings.listen_port, settings.data_dir / "town-port")
         self._streams_url = settings.streams_url(listening.getsockname()[1])
-        listener = Listener(operations, listening)
-        await listener.start()
+        await operations.start(listening)
         await self._endpoint.start()
         try:
             self._start(self._lease.run(), "lease")
@@ -176,7 +179,7 @@ class TownPodProgram:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._endpoint.stop()
-            await listener.stop()
+            await operations.stop()
             await self._lease.release()
 
     async def _until(self, stop: asyncio.Event) -> list[str]:

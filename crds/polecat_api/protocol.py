@@ -35,6 +35,8 @@ FENCE_MARGIN_SECONDS = 120
 
 TOKEN_ISSUER = "polecat-operator"  # noqa: S105 - a name, no secret
 TOKEN_AUDIENCE_AGENT = "polecat-agent"  # noqa: S105
+TOKEN_AUDIENCE_STREAMS = "polecat-streams"  # noqa: S105
+"""Audience of a service account's token that is good for reading streams of towns, and nothing else."""
 TOKEN_LEEWAY_SECONDS = 120
 """How far the clocks of two machines may be apart."""
 TOKEN_ALGORITHM = "EdDSA"  # noqa: S105

@@ -21,6 +21,7 @@ POLL_SECONDS = 0.05
 SYSTEM_NAMESPACE = "polecat-system"
 OPERATOR_ACCOUNT = "polecat-operator"
 TOWN_ACCOUNT = "polecat-town"
+TOWN_REVIEWS_ROLE = f"{TOWN_ACCOUNT}-reviews"
 DASHBOARD_ACCOUNT = "polecat-dashboard"
 USER_ACCOUNT = "polecat-user"
 """As whom the user of this machine looks at the dashboard; may work with all of Polecat's kinds, and nothing else."""
@@ -36,6 +37,13 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {{name: {account}, namespace: {namespace}}}
 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {account}}}
+subjects:
+  - {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: {account}-{namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {reviews}}}
 subjects:
   - {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}
 """
@@ -86,11 +94,11 @@ async def apply_manifests(kubectl: Path, kubeconfig: Path, connection: Connectio
 
 
 async def grant_town(kubectl: Path, kubeconfig: Path, namespace: str, scratch: Path) -> None:
-    """Makes the service account of towns in `namespace` and binds it to the shipped ClusterRole there.
+    """Makes the service account of towns in `namespace` and binds it to the shipped ClusterRoles.
 
     `scratch` is a file that may be written for it.
     """
-    write_private(scratch, _TOWN_ACCESS.format(account=TOWN_ACCOUNT, namespace=namespace))
+    write_private(scratch, _TOWN_ACCESS.format(account=TOWN_ACCOUNT, namespace=namespace, reviews=TOWN_REVIEWS_ROLE))
     await kubectl_run(kubectl, kubeconfig, ["apply", *_APPLY, "-f", str(scratch)])
 
 

@@ -1,32 +1,53 @@
-"""Health and metrics for whoever operates the pod."""
+"""What is read of the pod from outside: health, metrics, streams."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
+from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
+from polecat_town.endpoint.streams import StreamRoutes
 from polecat_town.metrics import REGISTRY
 
-
-def build_operations(is_alive: Callable[[], str | None], is_ready: Callable[[], str | None]) -> Starlette:
-    """Both functions give None if all is well, else a sentence that says what is not."""
-
-    async def healthz(_: Request) -> Response:
-        return _answer(is_alive())
-
-    async def readyz(_: Request) -> Response:
-        return _answer(is_ready())
-
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
-
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+_STOP_SECONDS = 1.0
 
 
-def _answer(trouble: str | None) -> Response:
-    return PlainTextResponse(trouble or "ok", status_code=503 if trouble else 200)
+class Operations:
+    """Serves on one socket."""
+
+    def __init__(
+        self, is_alive: Callable[[], str | None], is_ready: Callable[[], str | None], streams: StreamRoutes
+    ) -> None:
+        """Both functions give None if all is well, else a sentence that says what is not."""
+
+        async def healthz(_: web.Request) -> web.Response:
+            return _answer(is_alive())
+
+        async def readyz(_: web.Request) -> web.Response:
+            return _answer(is_ready())
+
+        async def metrics(_: web.Request) -> web.Response:
+            return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+        app = web.Application()
+        app.router.add_get("/healthz", healthz)
+        app.router.add_get("/readyz", readyz)
+        app.router.add_get("/metrics", metrics)
+        streams.add_to(app.router)
+        # A reader that goes away ends its work at once, also while nothing is written to it.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_SECONDS)
+
+    async def start(self, listening: socket.socket) -> None:
+        """Comes back when requests are answered."""
+        await self._runner.setup()
+        await web.SockSite(self._runner, listening, backlog=512).start()
+
+    async def stop(self) -> None:
+        """Stops answering; readers of streams are cut off, and come back to the next life."""
+        await self._runner.cleanup()
+
+
+def _answer(trouble: str | None) -> web.Response:
+    return web.Response(text=trouble or "ok", status=503 if trouble else 200)

@@ -12,6 +12,8 @@ from polecat_town.streams.redaction import Redactor
 from polecat_town.streams.stream_redactor import StreamRedactor
 
 COALESCE_SECONDS = 0.05
+BURST_MAX_LENGTH = 16_000
+"""What comes at once beyond so many characters is cut: looking at it would hold everything up."""
 
 
 @dataclass
@@ -55,6 +57,9 @@ class Deltas:
             if growing.pieces:
                 text = "".join(growing.pieces)
                 growing.pieces.clear()
+                if len(text) > BURST_MAX_LENGTH:
+                    more = len(text) - BURST_MAX_LENGTH
+                    text = f"{text[:BURST_MAX_LENGTH]}… [{more} characters more] "
                 self._tell(growing, growing.redactor.feed(text))
 
     def drop(self, key: str) -> None:

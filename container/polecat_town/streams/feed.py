@@ -56,15 +56,21 @@ class Feed:
         if self._news is not None:
             self._wake()
 
-    def since(self, seq: int) -> Sequence[Entry] | None:
-        """Events from a number on; None if the oldest of them is not in memory any more."""
+    def since(self, seq: int, most_bytes: int) -> Sequence[Entry] | None:
+        """Events from a number on, until they are too many; None if the first is not in memory any more."""
         if seq > self.last_seq:
             return ()
         if not self._ring or self._ring[0].seq > seq:
             return None
         # Numbers have no gaps.
-        behind = self.last_seq - seq + 1
-        return [self._ring[index] for index in range(len(self._ring) - behind, len(self._ring))]
+        first = len(self._ring) - (self.last_seq - seq + 1)
+        found: list[Entry] = []
+        for index in range(first, len(self._ring)):
+            found.append(self._ring[index])
+            most_bytes -= len(found[-1].line)
+            if most_bytes <= 0:
+                break
+        return found
 
     async def wait(self, seq: int, seconds: float) -> bool:
         """Until the event of this number is there or nothing comes any more; False after so many seconds."""

@@ -75,6 +75,13 @@ class Streams:
         """Whether anything of it is kept."""
         return stream in self._journals or bool(list_segments(self.folder(stream), stream.attempt))
 
+    def last_seq(self, stream: StreamID) -> int:
+        """Number of the last event that there is; 0 for none. It looks at a file: run it in a thread."""
+        if (feed := self.feed(stream)) is not None:
+            return feed.last_seq
+        segments = list_segments(self.folder(stream), stream.attempt)
+        return read_last_seq(segments[-1]) if segments else 0
+
     def list(self) -> list[Listed]:
         """All that can be read. It looks at every file: run it in a thread."""
         return [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from polecat_cli.doctor.facts import Json
-from polecat_local.install import OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, TOWN_ACCOUNT
+from polecat_local.install import OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, TOWN_ACCOUNT, TOWN_REVIEWS_ROLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,9 @@ def rights(manifests: Iterable[Json], town_namespaces: Iterable[str]) -> list[Ri
         elif kind == "ClusterRole" and name == TOWN_ACCOUNT:
             for namespace in towns:
                 found += _granted(manifest, namespace, TOWN_ACCOUNT, namespace)
+        elif kind == "ClusterRole" and name == TOWN_REVIEWS_ROLE:
+            for namespace in towns:
+                found += _granted(manifest, namespace, TOWN_ACCOUNT, None)
     accounts = [(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT), *((namespace, TOWN_ACCOUNT) for namespace in towns)]
     for namespace, account in accounts:
         # Agents run beside the town's supervisor: whoever takes its token must not get the cluster.
