@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
+import pytest
 
 from polecat_api.times import parse_time
 from polecat_kube.api import KubeApi
@@ -44,7 +45,9 @@ class Size:
     storm: int
 
 
-SIZE = Size(1000, 10_000, 2000) if os.environ.get("POLECAT_LIMITS") == "full" else Size(200, 2000, 400)
+FULL = os.environ.get("POLECAT_LIMITS") == "full"
+SIZE = Size(1000, 10_000, 2000) if FULL else Size(200, 2000, 400)
+pytestmark = pytest.mark.timeout(3600 if FULL else 300)
 
 
 @asynccontextmanager

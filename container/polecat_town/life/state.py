@@ -156,5 +156,9 @@ def load_state(path: Path) -> LifeState | None:
 
 
 def save_state(path: Path, state: LifeState, *, durable: bool = True) -> None:
-    """Writes the state so that a kill leaves the old or the new one."""
+    """Writes the state so that a kill leaves the old or the new one. Raises OSError.
+
+    On the event loop, as the order of what is written must be that of what is decided: half a millisecond, some
+    milliseconds on a busy disk, and a few times in each life.
+    """
     write_atomic(path, state.model_dump_json(), durable=durable)
