@@ -30,6 +30,7 @@ from polecat_town.endpoint.tokens import AgentIdentity, TokenVerifier
 from polecat_town.life.services import PodState, Services
 from polecat_town.lock import PolecatLock
 from polecat_town.pod.binary import check_binary
+from polecat_town.pod.cpu import read_container_cpu_millicores
 from polecat_town.pod.entry import PodEntry
 from polecat_town.pod.guard import watch_memory
 from polecat_town.pod.lease import PodLease
@@ -330,6 +331,7 @@ class TownPodProgram:
             slots_used=self._supervisor.slots_used,
             memory_bytes=memory.used_bytes,
             memory_limit_bytes=memory.limit_bytes,
+            cpu_limit_millicores=read_container_cpu_millicores(),
             rigs=self._rigs.fetched()[:200],
             streams_url=self._streams_url,
             seen_time=now,

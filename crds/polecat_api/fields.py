@@ -12,7 +12,13 @@ USER = "user"
 OPERATOR = "operator"
 TOWN = "town"
 
-PACKAGES = {OPERATOR: "polecat_operator", TOWN: "polecat_town", "cli": "polecat_cli", "local": "polecat_local"}
+PACKAGES = {
+    OPERATOR: "polecat_operator",
+    TOWN: "polecat_town",
+    "cli": "polecat_cli",
+    "local": "polecat_local",
+    "dashboard": "polecat_dashboard",
+}
 """The package whose source must name the field, for each writer and reader that is a program.
 
 `kubectl` as a reader means: shown in a column. `user` means: read by people in the object itself, as it is the
@@ -66,8 +72,9 @@ OWNERSHIP: dict[str, Ownership] = {
         status.pods[].slotsUsed              town      user
         status.pods[].memoryBytes            town      operator
         status.pods[].memoryLimitBytes       town      operator
+        status.pods[].cpuLimitMillicores     town      dashboard
         status.pods[].rigs                   town      operator
-        status.pods[].streamsURL             town      user
+        status.pods[].streamsURL             town      dashboard
         status.pods[].seenTime               town      operator
         status.conditions                    operator  kubectl
         """,
@@ -180,6 +187,8 @@ OWNERSHIP: dict[str, Ownership] = {
         status.usage.inputTokens             town      operator
         status.usage.outputTokens            town      operator
         status.usage.costMicroUSD            town      operator
+        status.memoryBytes                   town      dashboard
+        status.cpuMillicores                 town      dashboard
         status.exit.reason                   town      user
         status.exit.exitCode                 town      user
         status.exit.signal                   town      user

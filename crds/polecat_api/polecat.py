@@ -108,6 +108,10 @@ class PolecatStatus(ApiModel):
     """What was done."""
     usage: Usage | None = None
     """Tokens and cost of this attempt."""
+    memory_bytes: Annotated[int, Field(ge=0)] = 0
+    """Memory that the agent and its children used when they were last measured, in bytes."""
+    cpu_millicores: Annotated[int, Field(ge=0)] = 0
+    """CPU that they used since the measurement before, in thousandths of a core."""
     exit: Exit | None = None
     """How it ended."""
     conditions: Conditions

@@ -88,6 +88,8 @@ class TownPod(ApiModel):
     """Memory that the container uses, in bytes."""
     memory_limit_bytes: Annotated[int, Field(ge=0)] = 0
     """Memory that the container may use, in bytes."""
+    cpu_limit_millicores: Annotated[int, Field(ge=0)] = 0
+    """CPU that the container may use, in thousandths of a core."""
     rigs: Annotated[
         list[Annotated[str, Field(max_length=63)]],
         Field(default_factory=list, max_length=200, json_schema_extra=schema(x_kubernetes_list_type="set")),

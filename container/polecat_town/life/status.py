@@ -25,6 +25,9 @@ class Live:
     """Relative to the town's volume."""
     publishing: bool = False
     """Publishing takes long enough to be worth telling."""
+    memory_bytes: int = 0
+    cpu_millicores: int = 0
+    """Of the agent and its children, as last measured."""
     log_tail: str = ""
     trouble: str = ""
     """What keeps its work from being made safe, or its place from being cleared."""
@@ -76,6 +79,8 @@ def build_status(
         saved_ref=state.saved_ref,
         result=state.result,
         usage=state.usage,
+        memory_bytes=live.memory_bytes,
+        cpu_millicores=live.cpu_millicores,
         exit=Exit(
             reason=end.reason,
             exit_code=end.exit_code,

@@ -8,11 +8,13 @@ import ctypes
 import logging
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import psutil
 
 from polecat_town import metrics
 from polecat_town.life.life import Life
+from polecat_town.pod.cpu import CpuMeter
 from polecat_town.pod.memory import find_agent_processes, measure
 
 log = logging.getLogger(__name__)
@@ -49,18 +51,19 @@ class Reaper:
 async def watch_memory(
     lives: Callable[[], Iterable[Life]], limit_bytes: Callable[[], int], every_seconds: float
 ) -> None:
-    """Measures all agents again and again; one above the limit is told to end. Runs until cancelled."""
-    reaper = Reaper()
+    """Measures all agents again and again; one above the memory limit is told to end. Runs until cancelled."""
+    reaper, meter = Reaper(), CpuMeter()
     while True:
         await asyncio.sleep(every_seconds)
         running = {life.identity.uid: life for life in lives() if life.agent is not None}
         roots = {uid: life.agent.process.pid for uid, life in running.items() if life.agent is not None}
         limit = limit_bytes()
-        used = await asyncio.to_thread(_measure_all, list(running), roots, limit)
+        used, busy = await asyncio.to_thread(_measure_all, list(running), roots, limit, meter)
         metrics.AGENT_MEMORY_BYTES.set(sum(used.values()))
         for uid, size in used.items():
+            life = running[uid]
+            life.live = replace(life.live, memory_bytes=size, cpu_millicores=busy.get(uid, 0))
             if size > limit:
-                life = running[uid]
                 life.over_memory = (
                     f"the agent and its children used {size // _MIB} MiB, more than the {limit // _MIB} MiB allowed"
                 )
@@ -68,7 +71,11 @@ async def watch_memory(
         reaper.look()
 
 
-def _measure_all(uids: list[str], roots: dict[str, int], limit: int) -> dict[str, int]:
+def _measure_all(
+    uids: list[str], roots: dict[str, int], limit: int, meter: CpuMeter
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Bytes and thousandths of a core, by UID."""
     if not uids:
-        return {}
-    return {uid: measure(pids, limit) for uid, pids in find_agent_processes(uids, roots).items()}
+        return {}, {}
+    processes = find_agent_processes(uids, roots)
+    return {uid: measure(pids, limit) for uid, pids in processes.items()}, meter.look(processes)

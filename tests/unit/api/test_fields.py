@@ -19,6 +19,7 @@ DIRECTORIES = {
     "polecat_town": "container/polecat_town",
     "polecat_cli": "operator/polecat_cli",
     "polecat_local": "operator/polecat_local",
+    "polecat_dashboard": "operator/polecat_dashboard",
 }
 
 
