@@ -9,6 +9,8 @@ from typing import Any
 
 LINES = 7
 LINE_MAX_LENGTH = 180
+OUTPUT_LINES = 3
+"""Lines at the end of what a command prints."""
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SPACE = re.compile(r"\s+")
 Line = tuple[int, str, str]
@@ -31,6 +33,8 @@ class TailLines:
         """Each with what it belongs to; "" for what happens once."""
         self._begun: deque[str] = deque(maxlen=8 * LINES)
         """Keys of lines that were shown lately."""
+        self._printed = ("", "")
+        """The call whose output comes, and its end so far."""
         self._part = ("", "")
         """The part of text that is being written, and its end so far."""
         self.version = 0
@@ -48,7 +52,7 @@ class TailLines:
         if kind in ("text-delta", "text"):
             self._says(seq, kind, data)
         elif kind == "tool-output":
-            self._put(seq, "out", _last_line(_text(data, "text")), f"output {_text(data, 'callID')}")
+            self._prints(seq, data)
         elif kind == "tool":
             self._uses(seq, data)
         elif (line := _other_line(kind, data)) is not None:
@@ -61,6 +65,14 @@ class TailLines:
             text = (before + text)[-4 * LINE_MAX_LENGTH :]
             self._part = (part, text)
         self._put(seq, "think" if data.get("reasoning") else "say", _last_line(text), f"part {part}", kind == "text")
+
+    def _prints(self, seq: int, data: dict[str, Any]) -> None:
+        call, text = _text(data, "callID"), _text(data, "text")
+        before = self._printed[1] if self._printed[0] == call else ""
+        self._printed = (call, (before + text)[-OUTPUT_LINES * 4 * LINE_MAX_LENGTH :])
+        shown = [line for line in self._printed[1].split("\n") if line.strip()][-OUTPUT_LINES:]
+        for number, line in enumerate(shown):
+            self._put(seq, "out", line, f"output {call} {number}")
 
     def _uses(self, seq: int, data: dict[str, Any]) -> None:
         state, tool = _text(data, "state"), _text(data, "tool")
@@ -89,8 +101,14 @@ def _other_line(kind: str, data: dict[str, Any]) -> tuple[str, str] | None:
     match kind:
         case "claimed":
             return "own", f"takes the work on {_text(data, 'branch')}"
+        case "worktree":
+            return "own", "has a worktree"
+        case "process":
+            return "own", "its process starts"
         case "prompt":
             return "own", "reads the prompt"
+        case "model-request":
+            return "own", f"asks {_text(data, 'model')}"
         case "nudged":
             return "warn", f"asked to go on: {_text(data, 'why')}"
         case "done-called":

@@ -21,7 +21,7 @@ INTERVAL_SECONDS = 0.25
 LINGER_SECONDS = 15.0
 """How long streams stay open after the last reader went: a page that is loaded again finds them."""
 RETRY_SECONDS = 2.0
-LOOK_BACK = 40
+LOOK_BACK = 300
 """Events before the newest one from which the first lines are made."""
 _AT_WORK = frozenset({"claimed", "running"})
 

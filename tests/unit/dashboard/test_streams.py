@@ -55,8 +55,12 @@ def test_a_tool_call_is_one_line_with_its_end() -> None:
     assert shown(running) == [("tool", "bash npm test")]
     assert shown(running, ("tool", {**call, "state": "completed"})) == [("tool-done", "bash npm test")]
     assert shown(running, ("tool", {**call, "state": "completed", "exitCode": 1})) == [("tool-failed", "bash npm test")]
-    printed = ("tool-output", {"callID": "c", "text": "one\n\x1b[32mtwo\x1b[0m\n"})
-    assert shown(running, printed, printed) == [("tool", "bash npm test"), ("out", "two")]
+    printed = [
+        ("tool-output", {"callID": "c", "text": text}) for text in ("one\n\x1b[32mtw", "o\x1b[0m\n", "three\nfour\n")
+    ]
+    lines = [("tool", "bash npm test"), ("out", "two"), ("out", "three"), ("out", "four")]
+    assert shown(running, *printed) == lines
+    assert shown(running, *printed, ("tool", {**call, "state": "completed"}))[0] == ("tool-done", "bash npm test")
 
 
 def test_only_the_last_lines_are_kept() -> None:
