@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -119,6 +120,9 @@ class Supervisor:
         self._known.pop(uid, None)
         if (life := self._lives.get(uid)) is not None:
             life.observe(None)
+        if uid not in self._tasks:
+            # It was let go, or taken by another, before we heard that it is gone.
+            self._remove_lock(self._services.settings.lock_file(uid))
         self._freed.set()
 
     def adopt_orphans(self) -> None:
@@ -142,10 +146,16 @@ class Supervisor:
         """Lock files that a kill has left as the last trace of their polecats."""
         for path in (self._services.settings.data_dir / "locks").glob("*.lock"):
             if path.stem not in self._known and path.stem not in self._tasks:
-                lock = PolecatLock(path)
-                with contextlib.suppress(HeldElsewhereError):
-                    lock.acquire()
-                    lock.release(remove=True)
+                self._remove_lock(path)
+
+    @staticmethod
+    def _remove_lock(path: Path) -> None:
+        if not path.exists():
+            return
+        lock = PolecatLock(path)
+        with contextlib.suppress(HeldElsewhereError, OSError):
+            lock.acquire()
+            lock.release(remove=True)
 
     # -- one polecat from claim to end -----------------------------------------------------------------------
 

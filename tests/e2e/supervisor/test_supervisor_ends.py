@@ -62,6 +62,26 @@ async def test_deleting_works_before_anything_was_made(harness: TownHarness) -> 
     assert not harness.agents()
 
 
+async def test_deleting_works_before_it_is_claimed_and_leaves_no_lock(harness: TownHarness) -> None:
+    await harness.set_slots(1)
+    await harness.start_town()
+    first = await harness.sling("first", [{"bash": LONG}])
+    await harness.until_running(first)
+    polecat = await harness.sling("waits", name="maple", token=False)
+    lock = harness.data_dir / "locks" / f"{polecat['metadata']['uid']}.lock"
+
+    async def locked() -> bool:
+        return lock.exists()
+
+    async def let_go() -> bool:
+        return not lock.exists()
+
+    await harness.until(locked, "it waits for the slot")
+    await harness.delete(polecat)
+    await harness.until_gone(polecat)
+    await harness.until(let_go, "its lock file is gone")
+
+
 async def test_deleting_works_when_the_remote_is_away(harness: TownHarness) -> None:
     await harness.start_town()
     polecat = await harness.sling("remote-away", [{"bash": WORK}, {"bash": LONG}])
