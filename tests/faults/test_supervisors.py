@@ -113,7 +113,8 @@ async def test_i36_a_drain_is_done_within_the_grace_period(watched_harness: Town
     harness.spoil(Faults(ignore_term=True))
     await harness.set_slots(harness.many)
     await harness.start_town()
-    script = [{"bash": f"echo 1 > one.txt && {COMMIT} && echo 2 > two.txt; trap '' TERM; {LONG}"}]
+    deaf = "trap '' TERM; while :; do sleep 0.1; done"
+    script = [{"bash": f"echo 1 > one.txt && {COMMIT} && echo 2 > two.txt; {deaf}", "timeout_seconds": 600}]
     polecats = await asyncio.gather(
         *(harness.sling(f"drained-{n}", script, name=f"cat-{n}") for n in range(harness.many))
     )

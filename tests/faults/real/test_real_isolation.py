@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shlex
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -101,12 +102,13 @@ async def test_i44_a_hostile_agent_reaches_nobody_else(watched_harness: TownHarn
     script = [{"bash": leave}, wait_then(f"echo 1 > one.txt && {COMMIT}"), {"done": "Undisturbed."}]
     victim = await harness.sling("victim", script, name="maple")
     await made(harness, victim, "left")
-    status = await harness.status(victim)
     witness = harness.directory / "witness"
     witness.mkdir(mode=0o777)
     theirs = harness.worktree(victim)
+    tries = attempts(harness, theirs, [each.pid for each in harness.agents(victim["metadata"]["uid"])])
+    assert_it_would_tell(tries, harness.directory)
     script = [
-        {"bash": attempts(harness, theirs, status["process"]["pid"])},
+        {"bash": tries},
         {"tool": "read", "args": {"filePath": str(theirs / "secret.txt")}},
         {"tool": "write", "args": {"filePath": str(theirs / "planted.txt"), "content": "REACHED\n"}},
         {"tool": "grep", "args": {"pattern": "s3cret", "path": str(theirs)}},
@@ -117,13 +119,13 @@ async def test_i44_a_hostile_agent_reaches_nobody_else(watched_harness: TownHarn
     ]
     hostile = await harness.sling("hostile", script)
     status = await harness.until_finished(hostile)
-    said = str([event["data"] for event in harness.journal(hostile) if event["kind"] == "tool"])
-    reached = [word for word in said.replace("\\n", " ").split() if word.startswith("REACHED:")]
+    calls = [event["data"] for event in harness.journal(hostile) if event["kind"] == "tool"]
+    said = "\n".join(call.get("output", "") + call.get("error", "") for call in calls if call["state"] != "running")
     assert "TRIED-ALL" in said
-    assert not reached, reached
+    assert "REACHED" not in said, said
+    assert "s3cret" not in said, said
     assert (theirs / "secret.txt").read_text() == "s3cret\n"
     assert not (theirs / "planted.txt").exists()
-    assert "s3cret" not in said.replace(str(theirs / "secret.txt"), "").replace("'pattern': 's3cret'", "")
     assert not list(witness.iterdir())
     assert "planted.txt" in await git(harness.remote, "ls-tree", "--name-only", status["savedCommit"])
     await harness.delete(hostile)
@@ -135,10 +137,13 @@ async def test_i44_a_hostile_agent_reaches_nobody_else(watched_harness: TownHarn
     assert not list(witness.iterdir())
 
 
-def attempts(harness: TownHarness, theirs: Path, pid: int) -> str:
-    """A shell script that prints `REACHED:…` for each thing of others that it can get at."""
-    assert harness.town is not None
-    supervisor = harness.town.pid
+def attempts(harness: TownHarness, theirs: Path, pids: list[int]) -> str:
+    """A shell script that prints `REACHED:…` for each thing of others that it can get at.
+
+    `pids` are the victim's: its warden, its CLI, and what that has started.
+    """
+    assert harness.town is not None and len(pids) >= 2
+    pids = [*pids, harness.town.pid]
     readable = [
         theirs / "secret.txt",
         theirs.parent / "repo.git" / "HEAD",
@@ -149,11 +154,7 @@ def attempts(harness: TownHarness, theirs: Path, pid: int) -> str:
         *(harness.data_dir / "streams").rglob("*.jsonl"),
         *(harness.data_dir / "logs").glob("*.log"),
         harness.remote / "HEAD",
-        *(
-            Path(f"/proc/{each}/{file}")
-            for each in (pid, supervisor)
-            for file in ("environ", "maps", "root/etc/passwd")
-        ),
+        *(Path(f"/proc/{each}/{file}") for each in pids for file in ("environ", "maps", "root/etc/passwd")),
     ]
     writable = [
         theirs,
@@ -170,10 +171,20 @@ def attempts(harness: TownHarness, theirs: Path, pid: int) -> str:
         for path in (theirs, harness.data_dir)
     ]
     lines += [f"touch {shlex.quote(str(path))}/mine 2>/dev/null && echo REACHED:write:{path}" for path in writable]
-    lines += [f"kill -CONT {each} 2>/dev/null && echo REACHED:signal:{each}" for each in (pid, supervisor)]
-    lines.append(f"dd if=/proc/{pid}/mem bs=1 count=1 >/dev/null 2>&1 && echo REACHED:memory:{pid}")
-    lines.append(f"ln -s {theirs}/secret.txt link && cat link 2>/dev/null && echo REACHED:link")
+    lines += [f"kill -CONT {each} 2>/dev/null && echo REACHED:signal:{each}" for each in pids]
+    lines += [f"dd if=/proc/{each}/mem bs=1 count=1 >/dev/null 2>&1 && echo REACHED:memory:{each}" for each in pids]
+    lines.append(f"ln -s {theirs}/secret.txt link && cat link 2>/dev/null && echo REACHED:link:secret.txt")
     return "; ".join([*lines, "rm -f link", "echo TRIED-ALL"])
+
+
+def assert_it_would_tell(tries: str, directory: Path) -> None:
+    """Run outside of any domain the same tries reach what they are after."""
+    told = subprocess.run(["sh", "-c", tries], cwd=directory, capture_output=True, text=True, check=True).stdout
+    reached = [line.split(":") for line in told.splitlines() if line.startswith("REACHED:")]
+    assert {kind for _, kind, _ in reached} >= {"read", "list", "write", "signal", "link"}, told
+    for _, kind, path in reached:
+        if kind == "write":
+            Path(path, "mine").unlink()
 
 
 def planting(witness: Path) -> str:
