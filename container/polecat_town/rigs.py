@@ -37,6 +37,8 @@ class Rigs:
         self._rigs: dict[str, Rig] = {}
         self._stores: dict[str, Store] = {}
         self._secrets: dict[str, set[str]] = {}
+        self._learned: set[tuple[str, str]] = set()
+        """(rig, Secret) of which values are known."""
 
     def observe(self, old: Json | None, new: Json | None) -> None:
         """Takes in a change that the watch has shown."""
@@ -73,6 +75,19 @@ class Rigs:
     def secrets(self, name: str) -> set[str]:
         """Values of the rig's Secrets, as far as they were read, those of before too: nobody may see them."""
         return self._secrets.get(name, set())
+
+    async def learn_secrets(self, name: str) -> None:
+        """Reads the rig's Secrets unless that was done: before anything is written that may hold their values.
+
+        A Secret that is missing is told by whoever needs it. Raises what the API server raises.
+        """
+        rig = self._rigs.get(name)
+        if rig is None:
+            return
+        references = (rig.spec.repository.credentials_secret_ref, rig.spec.model.api_key_secret_ref)
+        for secret in {reference.name for reference in references if reference is not None}:
+            if (name, secret) not in self._learned:
+                await self._secret(rig, secret)
 
     async def store(self, name: str) -> Store:
         """The rig's store, with the URL and credentials of now. One object for each rig.
@@ -148,6 +163,8 @@ class Rigs:
         values = decode_secret(await self._api.get(SECRET, rig.metadata.namespace, name))
         hidden = {value for key, value in values.items() if key not in _NO_SECRETS}
         self._secrets.setdefault(rig.metadata.name, set()).update(hidden)
+        if hidden:
+            self._learned.add((rig.metadata.name, name))
         return values
 
 

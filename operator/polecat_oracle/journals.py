@@ -56,22 +56,23 @@ class Journals:
         return news
 
     def _read_bead(self, directory: Path) -> None:
-        for path in sorted(directory.glob("*.jsonl")):
+        for path in sorted(directory.glob("*.jsonl"), key=_place):
             for event in self._read_on(path):
                 self._take(path, event)
 
     def _take(self, path: Path, event: dict[str, Any]) -> None:
         kind, data = event["kind"], event["data"]
-        ends, serial = self._ends[path.parent.name], int(path.stem)
+        ends, (serial, _) = self._ends[path.parent.name], _place(path)
+        attempt = path.with_name(f"{serial}.jsonl")
         if kind in AGENTS_CALLS and serial in ends:
             self._late.append(f"{kind} was taken after the end {ends[serial]}: {path}, event {event['seq']}")
         if kind in NAMES_COMMIT and "commit" in data:
-            self._commits[path].append(data["commit"])
+            self._commits[attempt].append(data["commit"])
             if kind == "pushed" or data.get("onRemote"):
                 self.proven.add(data["commit"])
         elif kind == "ended":
             ends[serial] = data["reason"]
-            self._settled += [(commit, str(path)) for commit in self._commits.pop(path, [])]
+            self._settled += [(commit, str(path)) for commit in self._commits.pop(attempt, [])]
 
     def _read_on(self, path: Path) -> Iterator[dict[str, Any]]:
         start = self._read.get(path, 0)
@@ -84,3 +85,9 @@ class Journals:
             whole = data[: data.rfind(b"\n") + 1]
             self._read[path] = start + len(whole)
             yield from map(json.loads, whole.splitlines())
+
+
+def _place(path: Path) -> tuple[int, int]:
+    """Attempt and first event of a file: a long journal goes on in `<attempt>.<first event>.jsonl`."""
+    attempt, first, *_ = f"{path.name.removesuffix('.jsonl')}.1".split(".")
+    return int(attempt), int(first)

@@ -65,6 +65,7 @@ async def _told_when_slow(life: Life) -> AsyncIterator[None]:
 async def _try(life: Life, call: DoneCall) -> str | None:
     """Why it was refused; None when it is settled, in whichever way."""
     workspace = await open_workspace(life)
+    await life.services.rigs.learn_secrets(life.identity.rig)
     try:
         state = await workspace.state()
     except (WorkspaceError, DomainError) as error:

@@ -52,6 +52,7 @@ class SetupFailedError(TownError):
 async def fetch(life: Life) -> None:
     """Brings the base branch and earlier work into the store, and checks that the bead wants this polecat."""
     identity = life.identity
+    await life.services.rigs.learn_secrets(identity.rig)
     if not life.state.announced:
         life.journal.append(
             Kind.CLAIMED, polecat=identity.object_name, branch=identity.branch, attempt=identity.attempt
@@ -113,6 +114,8 @@ async def make_worktree(life: Life) -> None:
     """Repository, worktree, a clean home, and the rig's set-up command."""
     workspace = await open_workspace(life)
     identity = life.identity
+    # After a restart nothing has been fetched by this process.
+    await life.services.rigs.learn_secrets(identity.rig)
     if not life.stopped:
         # What an earlier supervisor has left behind must not write into the new worktree.
         await kill_marked(identity.uid, 0.0)
