@@ -35,6 +35,8 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
     node.setAttribute("rel", "noopener noreferrer nofollow");
     node.setAttribute("target", "_blank");
   }
+  // Long lines scroll, by keyboard too.
+  if (node.tagName === "PRE") node.setAttribute("tabindex", "0");
   const name = node.getAttribute?.("class");
   if (name && name !== "md-image") node.removeAttribute("class");
 });

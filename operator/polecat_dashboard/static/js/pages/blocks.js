@@ -122,7 +122,7 @@ function body(block, open, onToggle) {
 /** One block with its time and its permalink. Drawn again only when it has changed. */
 export const Block = memo(({ block, open, onToggle, marked }) => {
   return html`<div class=${`block block-${block.kind} ${marked ? "block-marked" : ""}`} id=${`e${block.seq}`}>
-    <a class="block-time" href=${`#e${block.seq}`} title=${`event ${block.seq}`} aria-label=${`Event ${block.seq}`}>${clock(block.time)}</a>
+    <a class="block-time" href=${`#e${block.seq}`} title=${`event ${block.seq}`} aria-label=${`${clock(block.time)}, event ${block.seq}`}>${clock(block.time)}</a>
     <div class="block-body">${body(block, open, onToggle)}</div>
   </div>`;
 }, ["block", "open", "marked"]);
