@@ -89,9 +89,8 @@ class Users:
                 await asyncio.sleep(act.duration_seconds)
                 await self.patch(name, {"suspend": False})
             case "delete":
-                if not await self.until_told(lambda: self._api.delete(BEAD, self._namespace, name)):
-                    return
-                self.deleted.add(name)
+                self.deleted.add(name)  # first, as the answer may be lost
+                await self.until_told(lambda: self._api.delete(BEAD, self._namespace, name))
             case "rerun":
                 await self.patch(name, {"rerun": f"wish-{act.at_seconds}"})
             case "priority":
