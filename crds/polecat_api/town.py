@@ -45,7 +45,8 @@ class StreamRetention(ApiModel):
     age_seconds: Annotated[int, Field(ge=60)] = 604800
     """Journals of ended attempts older than this are removed."""
     total_size: Quantity = "1Gi"
-    """The oldest journals of ended attempts are removed while all together are larger than this."""
+    """While all together are larger than this the oldest of ended attempts are removed, then beginnings of long ones
+    of attempts that go on."""
 
 
 class TownSpec(ApiModel):
@@ -96,7 +97,7 @@ class TownPod(ApiModel):
     ]
     """Rigs whose repository it has already fetched."""
     streams_url: Annotated[str, Field(max_length=256, alias="streamsURL")] = ""
-    """Where its agents' streams are read, e.g. `http://10.1.2.3:7400`; see streams.md."""
+    """Where its agents' streams are read, e.g. `http://10.1.2.3:7400`; see docs/streams.md."""
     seen_time: Time
     """When it wrote this entry."""
 

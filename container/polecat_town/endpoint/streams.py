@@ -1,4 +1,4 @@
-"""`/v1/streams`: server-sent events of what agents do, or the same as JSON lines. Described in streams.md."""
+"""`/v1/streams`: server-sent events of what agents do, or the same as JSON lines. Described in docs/streams.md."""
 
 from __future__ import annotations
 
