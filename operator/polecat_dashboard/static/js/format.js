@@ -42,6 +42,8 @@ export function bytes(number) {
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+/** Order of texts that are compared byte by byte, such as times: many times as quick as by the rules of a language. */
+export const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 export const clock = (iso) => (iso ? TIME.format(new Date(iso)) : "");
 export const moment = (iso) => (iso ? MOMENT.format(new Date(iso)) : "");
 export const plural = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;

@@ -20,6 +20,24 @@ export function useTick() {
   return serverNow();
 }
 
+const watchers = new WeakMap();
+const near = new IntersectionObserver((entries) => {
+  for (const entry of entries) watchers.get(entry.target)?.(entry.isIntersecting);
+}, { rootMargin: "300px" });
+
+/** Whether an element is in sight or soon will be: `[ref, near]`. What nobody sees need not move. */
+export function useNear() {
+  const ref = useRef(null);
+  const [seen, set] = useState(false);
+  useEffect(() => {
+    const element = ref.current;
+    watchers.set(element, set);
+    near.observe(element);
+    return () => near.unobserve(element);
+  }, []);
+  return [ref, seen];
+}
+
 /** How long ago something was. */
 export function Age({ time, format = short, class: name, none = "–" }) {
   const now = useTick();

@@ -2,7 +2,7 @@
 import { html, useMemo, useState } from "../lib.js";
 import { all, key, useTopics } from "../store.js";
 import { beadPath } from "../router.js";
-import { count, title } from "../format.js";
+import { count, order as inOrder, title } from "../format.js";
 import { Age, Branch, Empty, Mark, State } from "../ui.js";
 import { VirtualList } from "../virtual.js";
 import { queueOrder } from "./town.js";
@@ -30,7 +30,7 @@ function Row({ bead }) {
 function order(a, b) {
   const open = (bead) => (bead.succeeded === null ? 0 : 1);
   if (open(a) !== open(b)) return open(a) - open(b);
-  if (open(a)) return (b.completed || b.created).localeCompare(a.completed || a.created);
+  if (open(a)) return inOrder(b.completed || b.created, a.completed || a.created);
   return (a.polecat ? 0 : 1) - (b.polecat ? 0 : 1) || queueOrder(a, b);
 }
 

@@ -1,10 +1,10 @@
 // All agents at work side by side, who waits, and how full the town is.
 import { html, memo, useMemo, useState } from "../lib.js";
-import { all, connection, find, key, tails, useTopics } from "../store.js";
+import { all, connection, key, tails, useTopics } from "../store.js";
 import { beadPath, polecatPath } from "../router.js";
-import { cost, count, duration, plural, short, title } from "../format.js";
+import { cost, count, duration, order, plural, short, title } from "../format.js";
 import { colours } from "../agents.js";
-import { Age, Branch, Empty, Icon, Mark, State, useTick } from "../ui.js";
+import { Age, Branch, Empty, Icon, Mark, useNear, useTick } from "../ui.js";
 import { VirtualList } from "../virtual.js";
 import { Capacity } from "./capacity.js";
 
@@ -13,10 +13,14 @@ const RANK = { Critical: 0, High: 1, Normal: 2, Low: 3 };
 const STATE_WORDS = { created: "starting", claimed: "starting", running: "at work", finished: "finished", leaving: "leaving" };
 
 function Lines({ uid }) {
-  useTopics(`tail ${uid}`);
-  const lines = tails.get(uid);
-  if (!lines?.length) return html`<div class="lines lines-none" aria-hidden="true"><span>nothing said yet</span></div>`;
-  return html`<div class="lines" aria-hidden="true">
+  const [ref, near] = useNear();
+  useTopics(near ? `tail ${uid}` : "none");
+  return html`<div class="lines-room" ref=${ref} aria-hidden="true"><${LastLines} lines=${tails.get(uid)} /></div>`;
+}
+
+function LastLines({ lines }) {
+  if (!lines?.length) return html`<div class="lines lines-none"><span>nothing said yet</span></div>`;
+  return html`<div class="lines">
     ${lines.map(([seq, kind, text], index) => html`<div key=${`${seq}-${index}`} class=${`line line-${kind}`}><bdi>${text}</bdi></div>`)}
   </div>`;
 }
@@ -82,19 +86,22 @@ function EndedRow({ bead }) {
 
 export function queueOrder(a, b) {
   return (a.position ?? 1e9) - (b.position ?? 1e9) || (a.suspend ? 1 : 0) - (b.suspend ? 1 : 0)
-    || RANK[a.priority] - RANK[b.priority] || a.created.localeCompare(b.created);
+    || RANK[a.priority] - RANK[b.priority] || order(a.created, b.created);
 }
 
 function useTown(filter) {
-  const seen = useTopics("beads", "polecats", "connection");
-  return useMemo(() => {
-    const inside = (view) => (!filter.ns || view.ns === filter.ns) && (!filter.rig || view.rig === filter.rig);
-    const polecats = all("polecats").filter(inside).sort((a, b) => a.created.localeCompare(b.created) || a.name.localeCompare(b.name));
-    const beads = all("beads").filter(inside);
-    const waiting = beads.filter((bead) => WAITING.has(bead.state)).sort(queueOrder);
-    const ended = beads.filter((bead) => bead.completed && bead.succeeded !== null).sort((a, b) => b.completed.localeCompare(a.completed));
-    return { polecats, waiting, ended };
-  }, [seen, filter.ns, filter.rig]);
+  const moved = useTopics("polecats");
+  const changed = useTopics("beads");
+  const inside = (view) => (!filter.ns || view.ns === filter.ns) && (!filter.rig || view.rig === filter.rig);
+  const polecats = useMemo(() => all("polecats").filter(inside).sort((a, b) => order(a.created, b.created) || order(a.name, b.name)), [moved, filter]);
+  const beads = useMemo(() => {
+    const there = all("beads").filter(inside);
+    return {
+      waiting: there.filter((bead) => WAITING.has(bead.state)).sort(queueOrder),
+      ended: there.filter((bead) => bead.completed && bead.succeeded !== null).sort((a, b) => order(b.completed, a.completed)),
+    };
+  }, [changed, filter]);
+  return { polecats, ...beads };
 }
 
 function Filter({ filter, onChange }) {
