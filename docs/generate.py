@@ -13,6 +13,7 @@ from polecat_api import API_VERSION
 from polecat_api.conditions import REASONS, Outcome
 from polecat_api.crd import KINDS, Kind, build_schema
 from polecat_api.fields import OWNERSHIP, Ownership
+from polecat_dashboard.settings import Settings as DashboardSettings
 from polecat_operator.settings import Settings as OperatorSettings
 from polecat_town.settings import Settings as TownSettings
 from polecat_town.streams.events import DATA, SCHEMA_VERSION, StreamEvent
@@ -73,11 +74,12 @@ def reasons_page() -> str:
 
 
 def settings_page() -> str:
-    """The environment variables of both programs."""
+    """The environment variables of all programs."""
     lines = [NOTE, "# Settings\n", "Read once, at the start of each program, from its environment.\n"]
     programs: tuple[tuple[str, type[BaseSettings]], ...] = (
         ("Operator", OperatorSettings),
         ("Town", TownSettings),
+        ("Dashboard", DashboardSettings),
     )
     for title, settings in programs:
         lines += [f"## {title}\n", "| variable | default | what it is |", "|---|---|---|"]
