@@ -118,12 +118,15 @@ class World:
             await asyncio.gather(
                 *(self.bead(f"stored-{n}", [{"say": "x" * 1000}], rig=rig, suspend=True) for n in some)
             )
-        async with asyncio.timeout(LONG_SECONDS):
-            while True:
-                items, _ = await self.api.list(BEAD, self.namespace)
-                if all(reason(item) for item in items):
-                    return
-                await asyncio.sleep(1)
+        untold = count + 1
+        while untold:
+            # So many objects take their time; what never gets on fails.
+            async with asyncio.timeout(LONG_SECONDS):
+                before = untold
+                while untold >= before:
+                    await asyncio.sleep(max(1, count / 2000))
+                    items, _ = await self.api.list(BEAD, self.namespace)
+                    untold = sum(reason(item) is None for item in items)
 
     async def until(
         self,
