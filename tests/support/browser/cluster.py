@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import BrowserContext
 
-from polecat_kube.resources import ResourceType
+from polecat_kube.errors import NotFoundError
+from polecat_kube.resources import BEAD, RIG, ResourceType
 from polecat_local import install
 from polecat_local.cluster import ClusterSettings, LocalCluster
 from polecat_local.control_plane import ControlPlaneOptions
 from polecat_local.dashboard import dashboard_url, make_link
 from polecat_local.demo.model import ScriptedModel
-from polecat_local.demo.script import Plays
+from polecat_local.demo.script import Plays, Step
 from support.whole import Gates, Json, World
 
 LOGIN_SECONDS = 60.0
@@ -39,6 +40,17 @@ class Watched(World):
         assert url is not None, "the dashboard was never started"
         return url
 
+    async def bead(self, name: str, steps: Sequence[Json], rig: str = "web", **spec: Any) -> Json:
+        """Applies a bead whose agent plays the steps; they don't stand in its prompt, which the pages show."""
+        phrase = f"Please do this, as {name} asks."
+        self.model.plays = {**self.model.plays, phrase: tuple(Step.model_validate(step) for step in steps)}
+        body = {
+            "metadata": {"name": name},
+            "spec": {"rigRef": {"name": rig}, "title": f"Work on {name}", "prompt": phrase, **spec},
+        }
+        self.made[name] = await self.api.create(BEAD, self.namespace, body)
+        return self.made[name]
+
     async def link(self) -> str:
         """A one-time link, as `polecat dashboard` prints it."""
         return await make_link(self.cluster.data)
@@ -60,6 +72,17 @@ class Watched(World):
             }
             await self.api.create(ROLE_BINDING, self.namespace, binding)
         return await self.token(name, self.namespace)
+
+    async def tidy(self, keep_rigs: Collection[str]) -> None:
+        """Deletes all beads and other rigs, and waits until no agent is left."""
+        beads, _ = await self.api.list(BEAD, self.namespace)
+        rigs, _ = await self.api.list(RIG, self.namespace)
+        for resource, items in ((BEAD, beads), (RIG, rigs)):
+            for item in items:
+                if resource is BEAD or item["metadata"]["name"] not in keep_rigs:
+                    with suppress(NotFoundError):
+                        await self.api.delete(resource, self.namespace, item["metadata"]["name"])
+        await self.quiet()
 
     async def sign_in(self, context: BrowserContext) -> None:
         """Gives a browser profile the session of the local user, without a look at the page."""

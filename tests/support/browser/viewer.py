@@ -104,6 +104,7 @@ async def viewer(
         extra_http_headers=dict(headers or {}),
     )
     try:
+        context.set_default_timeout(SHOWN_SECONDS * 1000)
         page = await context.new_page()
         watched = Viewer(page, origin)
         await context.route(lambda url: _is_outside(url, origin), lambda route: _cut(watched, route))

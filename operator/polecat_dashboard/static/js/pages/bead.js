@@ -34,13 +34,14 @@ const QUESTIONS = {
 /** Grows while the list of attempts may still change without the bead changing: the town closes a journal a little later. */
 function useSettling(view, listed) {
   const [again, setAgain] = useState(0);
-  const young = view && (!view.completed || serverNow() - Date.parse(view.completed) < SETTLE_MS);
-  const open = !!view?.polecat || !listed || listed.some((each) => !each.ended) || listed.length < view.attempts;
+  const young = (bead) => !bead.completed || serverNow() - Date.parse(bead.completed) < SETTLE_MS;
+  const complete = (bead) => !bead.polecat && listed?.every((each) => each.ended) && listed.length >= bead.attempts;
+  const settling = !!view && young(view) && !complete(view);
   useEffect(() => {
-    if (!young || !open) return undefined;
+    if (!settling) return undefined;
     const timer = setTimeout(() => setAgain((n) => n + 1), SETTLE_MS / 20);
     return () => clearTimeout(timer);
-  }, [young && open, again]);
+  }, [settling, again]);
   return again;
 }
 
