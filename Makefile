@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor bench bench-limits bench-recovery clean
+.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor bench bench-limits bench-recovery bench-streams clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ soak: setup ## Random work and faults for MINUTES=… (2), all from SEED=… (ra
 
 bench-recovery: setup ## Print how long it takes to go on after restarts and outages (QUICK=1: some minutes)
 	@$(BIN)/python tests/bench/recovery.py $(if $(QUICK),--quick)
+
+bench-streams: setup ## Print how quickly 50 viewers see what 30 agents do, and what that costs
+	@$(BIN)/python tests/bench/streams.py --stuck-minutes 10
 
 clean: ## Remove what was built here; the cache in the user's cache directory stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

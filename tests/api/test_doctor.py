@@ -67,7 +67,10 @@ def test_a_town_without_rights_and_without_an_operator_is_told(
     assert any(line.startswith(f"town {namespace}/main: no operator has looked at it yet → ") for line in lines)
 
     # What it advises is what mends it.
-    kubectl(*account.partition("`kubectl ")[2].rstrip("`").split())
+    commands = [part for part in account.split("`")[1::2] if part.startswith("kubectl ")]
+    assert len(commands) == 2
+    for command in commands:
+        kubectl(*command.split()[1:])
     assert "account" not in doctor(control_plane.kubeconfig, tmp_path, "-n", namespace).stdout
 
 

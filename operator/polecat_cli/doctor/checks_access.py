@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from polecat_cli.doctor.facts import Access, Facts, Finding
-from polecat_local.install import SYSTEM_NAMESPACE
+from polecat_local.install import SYSTEM_NAMESPACE, TOWN_REVIEWS_ROLE
 
 _TOLD = 4
 """So many rights are named in one finding."""
@@ -39,6 +39,7 @@ def _advice(account: str, wanted: bool) -> str:
     if namespace == SYSTEM_NAMESPACE:
         return apply
     return (
-        f"{apply}, and bind its ClusterRole in the town's namespace: `kubectl -n {namespace} create rolebinding {name} "
-        f"--clusterrole={name} --serviceaccount={namespace}:{name}`"
+        f"{apply}, and bind its ClusterRoles: `kubectl -n {namespace} create rolebinding {name} --clusterrole={name} "
+        f"--serviceaccount={namespace}:{name}` and `kubectl create clusterrolebinding {name}-{namespace} "
+        f"--clusterrole={TOWN_REVIEWS_ROLE} --serviceaccount={namespace}:{name}`"
     )
