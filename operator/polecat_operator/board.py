@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from polecat_api.names import object_name
@@ -133,10 +133,3 @@ def used_in_rig(cache: Cache, board: Board, rig: ObjectKey) -> int:
         and (space, object_name(booked.rig, booked.assignment.name)) not in existing
     )
     return len(existing) + making
-
-
-def count_by_pod(cache: Cache, board: Board, town: ObjectKey) -> Counter[str]:
-    """Polecats of a town that exist or are being made, by pod."""
-    used = Counter(cache.polecats.items[key].polecat.spec.pod for key in cache.polecats_by_town.get(town, ()))
-    used.update(booked.assignment.pod for booked in board.booked_in(*town))
-    return used

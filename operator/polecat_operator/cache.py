@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from polecat_api.branches import PREFIX_MIN_LENGTH, bead_hex
+from polecat_api.conditions import Type, is_true
 from polecat_api.names import object_name
 from polecat_api.polecat import Polecat
 from polecat_api.rig import Rig
@@ -148,6 +149,10 @@ class Cache:
         self.polecats_by_bead: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self.polecats_by_rig: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self.polecats_by_town: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
+        self.polecats_by_pod: defaultdict[tuple[str, str, str], set[ObjectKey]] = defaultdict(set)
+        """(namespace, town, pod) → its polecats."""
+        self.starting_by_pod: defaultdict[tuple[str, str, str], set[ObjectKey]] = defaultdict(set)
+        """Those of them whose agent is not ready."""
         self.rigs_by_town: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self.ended: dict[str, Polecat] = {}
         """Bead UID → last state of a polecat that is gone, until its bead's books are closed."""
@@ -193,6 +198,12 @@ class Cache:
                         self.ended[spec.bead_ref.uid] = held.polecat
             else:
                 self.first_seen[held.uid] = self._clock.mono()
+        for each, sign in ((old, -1), (new, +1)):
+            if each is not None:
+                place = (each.key[0], each.polecat.spec.town_ref.name, each.polecat.spec.pod)
+                _index(self.polecats_by_pod, place, each.key, sign)
+                if not is_true(each.polecat.status.conditions, Type.READY):
+                    _index(self.starting_by_pod, place, each.key, sign)
         self._callbacks[1](old, new)
 
     def _rig(self, old: HeldRig | None, new: HeldRig | None) -> None:

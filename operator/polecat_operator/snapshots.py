@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from polecat_api.conditions import Reason, Type, is_true
+from polecat_api.conditions import Reason
 from polecat_api.polecat import Polecat
-from polecat_operator.board import Board, IntendedNames, TakenNames, count_by_pod, used_in_rig
+from polecat_operator.board import Board, IntendedNames, TakenNames, used_in_rig
 from polecat_operator.cache import Cache, ObjectKey
 from polecat_operator.planner.breaker import Breaker, allowance
 from polecat_operator.planner.dependencies import find_cycle
@@ -109,25 +110,17 @@ class Snapshots:
         held = self._cache.towns.items.get(town)
         if held is None:
             return ()
-        used = count_by_pod(self._cache, self._board, town)
-        starting = self._starting(town)
+        booked = Counter(each.assignment.pod for each in self._board.booked_in(*town))
         rooms = []
         for pod in held.town.status.pods:
-            silent = mono - self._cache.pods[(*town, pod.name)].observed
-            room = pod_room(pod, held.town.spec, used[pod.name], starting.get(pod.name, 0), silent)
+            place = (*town, pod.name)
+            silent = mono - self._cache.pods[place].observed
+            used = len(self._cache.polecats_by_pod.get(place, ())) + booked[pod.name]
+            starting = len(self._cache.starting_by_pod.get(place, ())) + booked[pod.name]
+            room = pod_room(pod, held.town.spec, used, starting, silent)
             if room is not None:
                 rooms.append(room)
         return tuple(rooms)
-
-    def _starting(self, town: ObjectKey) -> dict[str, int]:
-        count: dict[str, int] = {}
-        for key in self._cache.polecats_by_town.get(town, ()):
-            polecat = self._cache.polecats.items[key].polecat
-            if not is_true(polecat.status.conditions, Type.READY):
-                count[polecat.spec.pod] = count.get(polecat.spec.pod, 0) + 1
-        for booked in self._board.booked_in(*town):
-            count[booked.assignment.pod] = count.get(booked.assignment.pod, 0) + 1
-        return count
 
     def rig_standing(self, rig: ObjectKey, mono: float, pods: tuple[PodWorld, ...] | None = None) -> RigStanding:
         """A rig with what surrounds it."""
@@ -157,6 +150,7 @@ class Snapshots:
         """A town with those of its rigs that have beads to start and may start them."""
         namespace = town[0]
         pods = self.pods(town, mono)
+        booked_by_rig = Counter(each.rig for each in self._board.booked_in(*town))
         rigs = []
         for rig in sorted(self._cache.rigs_by_town.get(town, ())):
             queue = self._board.queues.get(rig)
@@ -167,7 +161,6 @@ class Snapshots:
                 continue
             pool = standing.rig.spec.polecats
             since = self._made_since(self._cache.polecats_by_rig.get(rig, set()), standing.breaker)
-            booked = sum(1 for each in self._board.booked_in(*town) if each.rig == rig[1])
             rigs.append(
                 RigWorld(
                     name=rig[1],
@@ -175,7 +168,7 @@ class Snapshots:
                     used=used_in_rig(self._cache, self._board, rig),
                     pool=tuple(pool.names),
                     waiting=queue.entries,
-                    allowance=allowance(standing.breaker, since + booked, now),
+                    allowance=allowance(standing.breaker, since + booked_by_rig[rig[1]], now),
                 )
             )
         breaker = self._board.town_breakers.get(town, Breaker())
@@ -185,7 +178,7 @@ class Snapshots:
             rigs=tuple(rigs),
             taken=TakenNames(self._cache, self._board, namespace),
             taken_intents=IntendedNames(self._cache, namespace),
-            allowance=allowance(breaker, since + len(self._board.booked_in(*town)), now),
+            allowance=allowance(breaker, since + booked_by_rig.total(), now),
         )
 
     def _made_since(self, polecats: set[ObjectKey], breaker: Breaker) -> int:
