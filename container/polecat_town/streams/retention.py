@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from polecat_town.streams.segments import Segment, StreamID, stored
+from polecat_town.streams.segments import Segment, StreamID, read_about, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,15 @@ def _modified(group: list[StoredSegment]) -> float:
 
 def prune(root: Path, in_use: Mapping[StreamID, Path], now: float, age_seconds: float, total_bytes: int) -> int:
     """Removes what is due below `root`; gives how many files. Run it in a thread."""
-    found = [each for stream, segments in stored(root) for each in _look(stream, segments)]
+    found: list[StoredSegment] = []
+    in_use = dict(in_use)
+    for stream, segments in stored(root):
+        files = _look(stream, segments)
+        found += files
+        open_ended = files and not read_about(root / stream.bead_uid, stream.attempt).ended
+        if open_ended and stream not in in_use and now - _modified(files) <= age_seconds:
+            # It may go on after a restart, and has to go on counting; one that is older never will.
+            in_use[stream] = files[-1].path
     chosen = choose(found, in_use, now, age_seconds, total_bytes)
     for segment in chosen:
         segment.path.unlink(missing_ok=True)

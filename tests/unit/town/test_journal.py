@@ -17,6 +17,7 @@ from polecat_town.streams.events import Kind
 from polecat_town.streams.journal import Journal
 from polecat_town.streams.lines import FIELD_MAX_LENGTH, LINE_MAX_BYTES, build_line, clean, read_head
 from polecat_town.streams.redaction import REDACTED, Redactor
+from polecat_town.streams.retention import prune
 from polecat_town.streams.segments import Segment, list_segments, read_about, read_last_seq
 
 NAMES = {"polecat": "web-toast", "bead": "fix"}
@@ -112,6 +113,26 @@ def test_the_end_is_noted_and_taken_back_when_it_goes_on(tmp_path: Path) -> None
     assert journal.tells(Kind.ENDED)
     assert not journal.tells(Kind.PUSHED)
     journal.close()
+
+
+def test_what_may_go_on_after_a_restart_keeps_its_count(tmp_path: Path) -> None:
+    folder = tmp_path / "b"
+    for ended in (False, True):
+        journal = opened(folder, segment_bytes=200)
+        for _ in range(10):
+            journal.append(Kind.STATUS, message="x" * 60)
+        journal.close(ended=ended)
+        now = journal.path.stat().st_mtime
+        if not ended:
+            # Nobody writes it at this moment, and there is no room at all.
+            prune(tmp_path, {}, now, 600, 0)
+            assert read_last_seq(list_segments(folder, 1)[0]) == 10
+            assert len(list_segments(folder, 1)) == 1
+    prune(tmp_path, {}, now, 600, 0)
+    assert not folder.exists()
+    opened(folder).close()
+    prune(tmp_path, {}, now + 1000, 600, 1 << 30)
+    assert not folder.exists()
 
 
 def test_the_copy_on_standard_output_names_the_polecat(tmp_path: Path) -> None:
