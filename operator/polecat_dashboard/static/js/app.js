@@ -53,6 +53,7 @@ function User({ session, onSignedOut }) {
   const name = session.user.replace(/^system:serviceaccount:[^:]+:/, "");
   const leave = async () => {
     await post("/api/logout", {}).catch(() => null);
+    go("/login", { replace: true });
     onSignedOut();
   };
   return html`<span class="user">
@@ -130,7 +131,9 @@ function App() {
     try {
       enter(await get("/api/session"));
     } catch (error) {
-      setState(error instanceof ApiError && error.status === 401 ? "out" : "away");
+      const refused = error instanceof ApiError && error.status === 401;
+      // Who is about to sign in is left alone, whatever the network does.
+      setState((before) => (refused ? "out" : before === "out" ? before : "away"));
     }
   };
   useEffect(() => {
@@ -138,15 +141,16 @@ function App() {
     else ask();
   }, []);
   useEffect(() => {
-    if (state !== "away") return undefined;
-    const timer = setInterval(ask, 3000);
+    // Signed in by a link in another tab, or reachable again: the page goes on where it was.
+    if (state !== "away" && !(state === "out" && location.pathname !== "/login")) return undefined;
+    const timer = setInterval(() => !document.hidden && ask(), 3000);
     return () => clearInterval(timer);
   }, [state]);
   const entered = async () => {
     if (location.pathname === "/login") go("/", { replace: true });
     await ask();
   };
-  if (state === "in") return html`<${Shell} session=${session} onSignedOut=${() => location.assign("/login")} />`;
+  if (state === "in") return html`<${Shell} session=${session} onSignedOut=${() => setState("out")} />`;
   if (state === "out") return html`<${Login} onEntered=${entered} />`;
   if (state === "away") return html`<main class="alone"><${Empty} title="The dashboard can't be reached just now."><p>Trying again …</p><//></main>`;
   return html`<main class="alone"><${Loading} what="who you are" /></main>`;

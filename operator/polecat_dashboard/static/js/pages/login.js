@@ -3,12 +3,17 @@ import { html, useEffect, useState } from "../lib.js";
 import { post } from "../api.js";
 import { ThemeButton } from "./theme.js";
 
-const code = location.pathname === "/login" ? location.hash.slice(1) : "";
-// Out of the address bar and the history at once, whatever comes of it.
-if (code) history.replaceState(null, "", "/login");
+/** The code of a one-time link; out of the address bar and the history at once, whatever comes of it. */
+function takeCode() {
+  const code = location.pathname === "/login" ? location.hash.slice(1) : "";
+  if (code) history.replaceState(null, "", "/login");
+  return code;
+}
+
+const first = takeCode();
 
 export function Login({ onEntered }) {
-  const [busy, setBusy] = useState(!!code);
+  const [busy, setBusy] = useState(!!first);
   const [error, setError] = useState("");
   const [token, setToken] = useState("");
 
@@ -25,7 +30,12 @@ export function Login({ onEntered }) {
     }
   };
   useEffect(() => {
-    if (code) enter("/api/login/link", { code }, "This link was used before, or is older than a minute.");
+    const open = (code) => code && enter("/api/login/link", { code }, "This link was used before, or is older than a minute.");
+    // A link that is opened where this page is shown already changes nothing but the fragment.
+    const changed = () => open(takeCode());
+    open(first);
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
   }, []);
   const submit = (event) => {
     event.preventDefault();
