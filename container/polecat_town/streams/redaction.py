@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from polecat_town.streams.secret_forms import forms_of
+from polecat_town.streams.wrapped import unwrap
 
 REDACTED = "[redacted]"
 Span = tuple[int, int]
@@ -58,7 +59,8 @@ _MAY_BECOME = tuple(
 class Redactor:
     """Replaces given secrets, and what looks like one, by `[redacted]`.
 
-    Given ones are found in all spellings of `secret_forms`; those of several lines line by line.
+    Given ones are found in all spellings of `secret_forms`, base64 also where lines break it; those of several lines
+    line by line.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -78,6 +80,8 @@ class Redactor:
         """From where on the text may be the beginning of a secret that goes on; its length if nowhere."""
         length = len(text)
         starts = [self._given_end(text)]
+        if self._forms and (unwrapped := unwrap(text)) is not None:
+            starts.append(unwrapped.original(self._given_end(unwrapped.text)))
         starts += [begin for begin, (_, end) in self._looks(text) if end == length]
         starts += [match.start() for pattern in _MAY_BECOME if (match := pattern.search(text))]
         return min(starts)
@@ -93,12 +97,20 @@ class Redactor:
         return len(text)
 
     def _found(self, text: str) -> Iterator[tuple[int, Span]]:
+        for start, end in self._given(text):
+            yield start, (start, end)
+        if self._forms and (unwrapped := unwrap(text)) is not None:
+            for start, end in self._given(unwrapped.text):
+                begin = unwrapped.original(start)
+                yield begin, (begin, unwrapped.original(end - 1) + 1)
+        yield from self._looks(text)
+
+    def _given(self, text: str) -> Iterator[Span]:
         for form in self._forms:
             at = text.find(form)
             while at >= 0:
-                yield at, (at, at + len(form))
+                yield at, at + len(form)
                 at = text.find(form, at + 1)
-        yield from self._looks(text)
 
     @staticmethod
     def _looks(text: str) -> Iterator[tuple[int, Span]]:

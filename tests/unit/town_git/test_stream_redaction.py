@@ -58,6 +58,18 @@ def test_base64_of_any_text_around_a_secret(
     assert len(kept) <= len(encode(before + after).decode().rstrip("=")) + 4
 
 
+@given(SECRETS, st.binary(max_size=9), st.binary(max_size=9), st.integers(3, 20), st.lists(st.integers(0, 500)))
+def test_base64_that_is_broken_into_lines(
+    secret: str, before: bytes, after: bytes, width: int, points: list[int]
+) -> None:
+    whole = base64.b64encode(before + secret.encode() + after).decode()
+    text = "\n".join(whole[at : at + width] for at in range(0, len(whole), width))
+    seen = streamed(Redactor([secret]), split(text, points))
+    assert REDACTED in seen
+    kept = "".join(seen.replace(REDACTED, "").split()).rstrip("=")
+    assert len(kept) <= len(base64.b64encode(before + after).decode().rstrip("=")) + 4
+
+
 @given(st.sampled_from(LOOKS_SECRET), st.lists(st.integers(0, 300), max_size=12))
 def test_what_looks_like_a_secret_in_pieces(secret: str, points: list[int]) -> None:
     text = f"see {secret} there"
