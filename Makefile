@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor bench bench-limits bench-recovery bench-streams clean
+.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ lock: $(READY) ## Choose the newest versions of all Python packages and lock the
 
 vendor: $(READY) ## Fetch the dashboard's third-party files again from npm, as the manifest says
 	@$(BIN)/python -m polecat_dashboard.vendoring
+
+screenshots: setup browser ## Take the pictures in docs/images again, from five real agents at work (minutes)
+	@PYTHONPATH=tests $(BIN)/python -m support.browser.pictures $(or $(PICTURES),$(VENV)/pictures) docs/images
 
 bench: setup ## Print latency, writes per bead and memory, beside the peers' figures
 	@$(BIN)/python tests/bench/run.py

@@ -65,11 +65,13 @@ async def test_pages_have_no_barriers_and_fit_a_phone(
         await seen.goto(path)
         await seen.see(words)
         found += [f"{name}: {barrier}" for barrier in await seen.barriers(axe)]
+        found += [f"{name}: does not fit: {part}" for part in await seen.cut_off()]
         await seen.page.screenshot(path=directory / f"{name}-{theme}-wide.png")
         await seen.resize(NARROW)
         await seen.see(words)
         if (beyond := await seen.scrolls_sideways()) > 0:
             found.append(f"{name}: is {beyond} pixels wider than a phone")
+        found += [f"{name} on a phone: does not fit: {part}" for part in await seen.cut_off()]
         if theme == "dark":  # colours are the same at any width
             found += [f"{name} on a phone: {barrier}" for barrier in await seen.barriers(axe)]
         await seen.page.screenshot(path=directory / f"{name}-{theme}-narrow.png")

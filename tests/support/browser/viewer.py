@@ -19,6 +19,11 @@ NARROW = (390, 844)
 SHOWN_SECONDS = 60.0
 """How long a test waits for what the page must show; reached only when it never will."""
 expect.set_options(timeout=SHOWN_SECONDS * 1000)
+_CUT_OFF = """
+[...document.querySelectorAll("article, section, aside, header, footer, form, nav")]
+  .filter(part => part.scrollWidth > part.clientWidth + 1 && !/auto|scroll/.test(getComputedStyle(part).overflowX))
+  .map(part => `<${part.localName} class="${part.className}"> by ${part.scrollWidth - part.clientWidth} pixels`)
+"""
 _NOT_OUTSIDE = ("data", "blob", "about", "chrome-error")
 
 
@@ -63,6 +68,11 @@ class Viewer:
             "document.scrollingElement.scrollWidth - document.documentElement.clientWidth"
         )
         return width
+
+    async def cut_off(self) -> list[str]:
+        """Parts of the page whose content does not fit into them, and can't be scrolled to either."""
+        cut: list[str] = await self.page.evaluate(_CUT_OFF)
+        return cut
 
     async def barriers(self, axe: Path) -> list[str]:
         """What axe-core finds serious or critical: rule, and the first places."""
