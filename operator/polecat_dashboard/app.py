@@ -20,6 +20,7 @@ from polecat_dashboard.access.identity import Identifier
 from polecat_dashboard.access.links import Links
 from polecat_dashboard.access.local_links import serve_links
 from polecat_dashboard.access.permissions import Permissions
+from polecat_dashboard.access.rate import Bucket
 from polecat_dashboard.access.sessions import Sessions
 from polecat_dashboard.serving import Server, bind
 from polecat_dashboard.settings import Settings
@@ -42,6 +43,9 @@ from polecat_kube.reviews import Reviews
 
 log = logging.getLogger(__name__)
 _MANAGER = "polecat-dashboard"
+TRIES_BURST = 50
+TRIES_PER_SECOND = 5
+"""Tokens that nobody has shown lately: so many at once, and so many a second after that."""
 
 
 class Dashboard:
@@ -100,9 +104,10 @@ class Dashboard:
     def _application(self, state: ClusterState, tails: Tails, towns: Towns, reviews: Reviews) -> ASGIApp:
         permissions, origins = Permissions(reviews), self._settings.origins
         actions = Actions(self._connection)
+        identifier = Identifier(reviews, self._sessions, Bucket(TRIES_BURST, TRIES_PER_SECOND, time.monotonic))
         port = self._settings.port
         routes = [
-            *Login(reviews, self._sessions, self._links, origins, port).routes,
+            *Login(identifier, self._sessions, self._links, origins, port).routes,
             *Changes(state, reviews, permissions, tails).routes,
             *Streams(state, permissions, towns).routes,
             *Beads(state, permissions).routes,
@@ -114,7 +119,7 @@ class Dashboard:
             routes=routes,
             exception_handlers={RefusedError: _refused, ApiError: _away, HTTPException: _http_error},
         )
-        return Guard(GZipMiddleware(inner, minimum_size=1024), Identifier(reviews, self._sessions), origins, port)
+        return Guard(GZipMiddleware(inner, minimum_size=1024), identifier, origins, port)
 
     def _operations(self, state: ClusterState) -> ASGIApp:
         async def healthz(_: Request) -> Response:

@@ -27,6 +27,7 @@ def main() -> int:
         print(f"polecat dashboard: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
     async def run() -> int:
         dashboard = Dashboard(settings, connection)

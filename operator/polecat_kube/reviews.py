@@ -69,6 +69,11 @@ class Remembered(Generic[V]):
         # Shielded: one asker that goes away must not end the question for the others.
         return await asyncio.shield(known[1])
 
+    def knows(self, key: Any) -> bool:
+        """Whether an answer for `key` is remembered or under way."""
+        kept = self._kept.get(key)
+        return kept is not None and (not kept[1].done() or kept[0] > self._clock())
+
     def forget(self, key: Any) -> None:
         """The next question for `key` is asked anew."""
         self._kept.pop(key, None)
@@ -99,6 +104,10 @@ class Reviews:
         if not token or len(token) > TOKEN_MAX_LENGTH or not token.isascii():
             return None
         return await self._identities.get(token_key(token), lambda: self._ask_identity(token))
+
+    def knows(self, token: str) -> bool:
+        """Whether it is remembered whose token this is, so that asking costs the API server nothing."""
+        return self._identities.knows(token_key(token))
 
     async def allowed(self, user: User, access: Access) -> bool:
         """Whether the user may do it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from polecat_dashboard.access.rate import Bucket, TooManyTriesError
 from polecat_dashboard.access.sessions import Sessions
 from polecat_kube.reviews import Reviews, User, token_key
 
@@ -36,16 +37,21 @@ def bearer(header: str | None) -> str | None:
 class Identifier:
     """Finds out who is asking."""
 
-    def __init__(self, reviews: Reviews, sessions: Sessions) -> None:
+    def __init__(self, reviews: Reviews, sessions: Sessions, tries: Bucket) -> None:
+        """`tries` holds back tokens that are not known yet."""
         self._reviews = reviews
         self._sessions = sessions
+        self._tries = tries
         self._key = secrets.token_bytes(32)
 
     async def identify(self, request: HTTPConnection, cookie_name: str) -> Principal | None:
-        """Who is asking, None when nobody whom the API server knows. Raises ApiError when it can't be asked."""
+        """Who is asking, None when nobody whom the API server knows.
+
+        Raises ApiError when it can't be asked, TooManyTriesError when too many unknown tokens have come.
+        """
         token = bearer(request.headers.get("authorization"))
         if token is not None:
-            user = await self._reviews.identify(token)
+            user = await self.review(token)
             return None if user is None else Principal(user, token, self._csrf(token), by_cookie=False)
         cookie = request.cookies.get(cookie_name)
         session = self._sessions.find(cookie) if cookie else None
@@ -56,6 +62,12 @@ class Identifier:
             self._sessions.end(cookie)
             return None
         return Principal(user, session.token, session.csrf, by_cookie=True)
+
+    async def review(self, token: str) -> User | None:
+        """Whose token it is. Raises as `identify` does."""
+        if not self._reviews.knows(token) and not self._tries.take():
+            raise TooManyTriesError
+        return await self._reviews.identify(token)
 
     def _csrf(self, token: str) -> str:
         # A proxy adds the token to whatever the browser sends: such requests need proof of coming from the page too.

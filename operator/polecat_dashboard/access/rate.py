@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
+class TooManyTriesError(Exception):
+    """Wait a moment."""
+
+
 class Bucket:
     """So many at once, and so many a second after that."""
 

@@ -11,6 +11,7 @@ from polecat_dashboard import metrics
 from polecat_dashboard.access.headers import SECURITY_HEADERS
 from polecat_dashboard.access.identity import CSRF_HEADER, Identifier, Principal, csrf_valid
 from polecat_dashboard.access.origin import SAFE_METHODS, host_allowed, origin_allowed
+from polecat_dashboard.access.rate import TooManyTriesError
 from polecat_dashboard.web.answers import RefusedError, forbidden, refusal, unauthorized
 from polecat_kube.errors import ApiError
 
@@ -20,6 +21,7 @@ OPEN = frozenset({"/api/login", "/api/login/link"})
 """Paths of the API for people who are not signed in yet."""
 PRINCIPAL = "polecat.principal"
 AWAY = "the API server can't be asked now"
+TOO_MANY = "too many tries; wait a moment"
 
 
 class Guard:
@@ -66,6 +68,9 @@ class Guard:
         except ApiError as error:
             log.warning("nobody can be identified: %s", error)
             raise RefusedError(503, AWAY) from None
+        except TooManyTriesError:
+            metrics.REFUSED.labels("rate").inc()
+            raise RefusedError(429, TOO_MANY) from None
         if principal is None:
             metrics.REFUSED.labels("identity").inc()
             raise unauthorized()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from polecat_dashboard import metrics
+from polecat_dashboard.access.identity import Identifier
 from polecat_dashboard.access.links import Links
-from polecat_dashboard.access.rate import Bucket
+from polecat_dashboard.access.rate import TooManyTriesError
 from polecat_dashboard.access.sessions import Sessions
 from polecat_dashboard.web.answers import RefusedError, answer, read_body, text_field, unauthorized
-from polecat_dashboard.web.guard import AWAY, cookie_name, is_secure, principal_of
+from polecat_dashboard.web.guard import AWAY, TOO_MANY, cookie_name, is_secure, principal_of
 from polecat_kube.errors import ApiError
-from polecat_kube.reviews import TOKEN_MAX_LENGTH, Reviews, User
+from polecat_kube.reviews import TOKEN_MAX_LENGTH, User
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +24,14 @@ log = logging.getLogger(__name__)
 class Login:
     """Routes of `/api/login`, `/api/logout` and `/api/session`."""
 
-    def __init__(self, reviews: Reviews, sessions: Sessions, links: Links, origins: frozenset[str], port: int) -> None:
-        self._reviews = reviews
+    def __init__(
+        self, identifier: Identifier, sessions: Sessions, links: Links, origins: frozenset[str], port: int
+    ) -> None:
+        self._identifier = identifier
         self._sessions = sessions
         self._links = links
         self._origins = origins
         self._port = port
-        self._tries = Bucket(burst=20, per_second=2, clock=time.monotonic)
         self.routes = [
             Route("/api/login", self._by_token, methods=["POST"]),
             Route("/api/login/link", self._by_link, methods=["POST"]),
@@ -50,11 +51,11 @@ class Login:
         return await self._sign_in(request, token)
 
     async def _sign_in(self, request: Request, token: str) -> Response:
-        if not self._tries.take():
-            metrics.REFUSED.labels("rate").inc()
-            raise RefusedError(429, "too many tries; wait a moment")
         try:
-            user = await self._reviews.identify(token)
+            user = await self._identifier.review(token)
+        except TooManyTriesError:
+            metrics.REFUSED.labels("rate").inc()
+            raise RefusedError(429, TOO_MANY) from None
         except ApiError as error:
             log.warning("nobody can sign in: %s", error)
             raise RefusedError(503, AWAY) from None

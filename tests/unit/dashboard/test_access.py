@@ -11,7 +11,7 @@ from polecat_dashboard.access.identity import Identifier, Principal, bearer, csr
 from polecat_dashboard.access.links import Links
 from polecat_dashboard.access.origin import host_allowed, origin_allowed
 from polecat_dashboard.access.permissions import Permissions
-from polecat_dashboard.access.rate import Bucket
+from polecat_dashboard.access.rate import Bucket, TooManyTriesError
 from polecat_dashboard.access.sessions import Sessions
 from polecat_dashboard.settings import Settings
 from polecat_kube.errors import UnavailableError
@@ -186,7 +186,38 @@ async def test_who_may_list_everywhere_is_asked_four_questions_and_one() -> None
     assert len(rights.asked) == 5
 
 
-def test_identifier_tells_a_proxys_token_from_another() -> None:
-    made = Identifier(None, None)  # type: ignore[arg-type] - neither is asked here
-    assert made._csrf("a") != made._csrf("b") and made._csrf("a") == made._csrf("a")
-    assert Identifier(None, None)._csrf("a") != made._csrf("a")  # type: ignore[arg-type]
+class KnownTokens:
+    """Stands for the reviews of an API server: whose tokens there are, and which were asked for."""
+
+    def __init__(self, **users: str) -> None:
+        self.users = users
+        self.asked: list[str] = []
+
+    def knows(self, token: str) -> bool:
+        return token in self.asked
+
+    async def identify(self, token: str) -> User | None:
+        self.asked.append(token)
+        return User(self.users[token]) if token in self.users else None
+
+
+def identifier(reviews: Any, tries: int = 10) -> Identifier:
+    clock = Clock()
+    return Identifier(reviews, Sessions(10, 10, clock), Bucket(tries, 0, clock))
+
+
+async def test_who_tries_many_tokens_is_held_back_and_known_ones_are_not() -> None:
+    reviews = KnownTokens(good="ada")
+    made = identifier(reviews, tries=3)
+    assert (await made.review("good")) == User("ada")
+    assert await made.review("guess-1") is None and await made.review("guess-2") is None
+    with pytest.raises(TooManyTriesError):
+        await made.review("guess-3")
+    assert reviews.asked == ["good", "guess-1", "guess-2"]
+    assert (await made.review("good")) == User("ada")
+
+
+def test_the_proof_of_a_write_belongs_to_one_token_and_one_life() -> None:
+    made, other = identifier(KnownTokens()), identifier(KnownTokens())
+    assert made._csrf("a") == made._csrf("a")
+    assert len({made._csrf("a"), made._csrf("b"), other._csrf("a")}) == 3

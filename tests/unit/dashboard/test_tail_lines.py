@@ -32,7 +32,7 @@ def test_what_grows_keeps_its_one_line_whatever_comes_between() -> None:
         ("tool-output", {"callID": "c1", "text": "compiling\n"}),
         ("tool-output", {"callID": "c1", "text": "linking\n"}),
         call("completed", exitCode=0),
-    ) == [("say", "I'll build it now."), ("tool-done", "bash make"), ("out", "linking")]
+    ) == [("say", "I'll build it now."), ("tool-done", "bash make"), ("out", "compiling"), ("out", "linking")]
 
 
 def test_a_text_without_pieces_is_shown() -> None:
