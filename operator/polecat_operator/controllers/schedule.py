@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polecat_api.conditions import Reason
 from polecat_operator.board import Booked, used_in_rig
 from polecat_operator.cache import ObjectKey
 from polecat_operator.context import Context
@@ -71,6 +72,9 @@ class ScheduleController:
                 continue
             context.board.verdicts[key] = (gate, place)
             context.queue.add(Key("bead", *key), Lane.LATER)
+            if gate.reason is Reason.QUEUED and standing.town is not None:
+                # A pod was silent for the last pass, and was heard of again before anybody had looked.
+                context.queue.add(Key("schedule", rig[0], standing.town_name), Lane.START)
         if left <= 0:
             self._told[rig] = mono
         elif behind:
