@@ -27,15 +27,14 @@ from polecat_town.endpoint.operations import Operations
 from polecat_town.endpoint.server import AgentEndpoint
 from polecat_town.endpoint.streams import StreamRoutes
 from polecat_town.endpoint.tokens import AgentIdentity, TokenVerifier
-from polecat_town.life.services import PodState, Services
+from polecat_town.life.services import Services
 from polecat_town.lock import PolecatLock
-from polecat_town.pod.binary import check_binary
 from polecat_town.pod.cpu import read_container_cpu_millicores
 from polecat_town.pod.entry import PodEntry
 from polecat_town.pod.guard import watch_memory
 from polecat_town.pod.lease import PodLease
 from polecat_town.pod.memory import read_container_memory
-from polecat_town.pod.volume import check_volume, explain
+from polecat_town.pod.state import PodState, prepare_volume, watch_binary, watch_volume
 from polecat_town.probes import Probes
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
@@ -118,7 +117,7 @@ class TownPodProgram:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then drains, and comes back when all work is safe or the time for it is over."""
-        await self._make_directories(stop)
+        await prepare_volume(self._pod, self._settings, stop, self._entry.write)
         lock = PolecatLock(self._settings.data_dir / "locks" / "supervisor")
         if not await lock.wait(stop):
             return
@@ -126,24 +125,6 @@ class TownPodProgram:
             await self._run_alone(stop)
         finally:
             lock.release()
-
-    async def _make_directories(self, stop: asyncio.Event) -> None:
-        """Comes back when the volume can be written, or `stop` is set; the Town is told why it can't be."""
-        data_dir = self._settings.data_dir
-        while not stop.is_set():
-            try:
-                for folder in ("rigs", "state", "locks", "streams", "logs"):
-                    (data_dir / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._pod.volume = check_volume(data_dir, 0)
-            except OSError as error:
-                self._pod.volume = explain(error, data_dir)
-            if self._pod.volume.ok:
-                return
-            log.error("%s", self._pod.volume.message)
-            await self._entry.write()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.volume_check_seconds):
-                    await stop.wait()
 
     async def _run_alone(self, stop: asyncio.Event) -> None:
         settings = self._settings
@@ -156,8 +137,8 @@ class TownPodProgram:
         await self._endpoint.start()
         try:
             self._start(self._lease.run(), "lease")
-            self._start(self._watch_binary(), "binary")
-            self._start(self._watch_volume(), "volume")
+            self._start(watch_binary(self._pod, settings, self._pod_changed), "binary")
+            self._start(watch_volume(self._pod, settings, self._pod_changed), "volume")
             self._start(self._rig_informer.run(), "rigs")
             self._start(self._town_informer.run(), "town")
             await asyncio.gather(self._rig_informer.synced.wait(), self._town_informer.synced.wait())
@@ -230,30 +211,6 @@ class TownPodProgram:
         await self._lease.confirmed()
         self._supervisor.adopt_orphans()
 
-    async def _watch_binary(self) -> None:
-        while True:
-            self._pod.binary = await check_binary(self._settings.kilo_path)
-            self._entry_changed(urgent=True)
-            self._wake_all()
-            if self._pod.binary.ok:
-                log.info("the Kilo CLI is %s, version %s", self._pod.binary.path, self._pod.binary.version)
-                # It can be broken later as well, but not often; agents that fail to start say so.
-                await asyncio.sleep(self._settings.binary_check_seconds * 10)
-            else:
-                log.error("%s", self._pod.binary.message)
-                await asyncio.sleep(self._settings.binary_check_seconds)
-
-    async def _watch_volume(self) -> None:
-        settings = self._settings
-        while True:
-            found = await asyncio.to_thread(check_volume, settings.data_dir, settings.reserve_bytes)
-            before, self._pod.volume = self._pod.volume, found
-            if found.reason is not before.reason:
-                log.log(logging.INFO if found.ok else logging.ERROR, "%s", found.message or "the volume is well again")
-                self._entry_changed(urgent=True)
-                self._wake_all()
-            await asyncio.sleep(settings.volume_check_seconds)
-
     async def _look(self) -> None:
         while True:
             self._lease.look()
@@ -317,6 +274,10 @@ class TownPodProgram:
 
     def _entry_changed(self, *, urgent: bool = False) -> None:
         self._entry.changed(urgent=urgent)
+
+    def _pod_changed(self) -> None:
+        self._entry_changed(urgent=True)
+        self._wake_all()
 
     def _build_entry(self, now: datetime) -> TownPod:
         reason, message = self._state()

@@ -27,9 +27,10 @@ from polecat_town.domain import domain as domain_module
 from polecat_town.domain.processes import MARKER, Target, end, find
 from polecat_town.endpoint.tokens import AgentIdentity
 from polecat_town.git import private
-from polecat_town.life.services import PodState, Services
+from polecat_town.life.services import Services
 from polecat_town.life.state import LifeState, load_state
 from polecat_town.pod.binary import Binary
+from polecat_town.pod.state import PodState
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
 from polecat_town.streams.events import Kind

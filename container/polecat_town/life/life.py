@@ -17,16 +17,15 @@ from polecat_api.bead import Bead
 from polecat_api.conditions import Reason
 from polecat_api.polecat import Claim, Polecat, PolecatStatus
 from polecat_kube.errors import ApiError
-from polecat_kube.events import post_event
-from polecat_kube.resources import POLECAT
 from polecat_town import metrics
 from polecat_town.agent.client import AgentUnreachableError
 from polecat_town.agent.process import Agent, AgentStartError, log_tail
 from polecat_town.errors import TownError
 from polecat_town.git.workspace import Workspace
+from polecat_town.life.failing import failure_of, post_trouble, until_over
 from polecat_town.life.reporter import Reporter, SupersededError
 from polecat_town.life.services import Services
-from polecat_town.life.state import End, LifeState, Step, save_state
+from polecat_town.life.state import End, LifeState, save_state
 from polecat_town.life.status import Live, build_status
 from polecat_town.life.steps import Action, EndWith, Observation, Policy, Wait, decide, interrupts
 from polecat_town.logs import SubjectLog
@@ -37,6 +36,8 @@ from polecat_town.streams.segments import StreamID
 
 _RETRY_FIRST_SECONDS = 0.25
 _RETRY_LONGEST_SECONDS = 15.0
+_API_RETRY_LONGEST_SECONDS = 5.0
+"""An API server that is back should not be waited for; remotes are asked less often."""
 _STARTING = frozenset(
     {Action.FETCH, Action.MAKE_WORKTREE, Action.START_PROCESS, Action.OPEN_SESSION, Action.PROMPT, Action.PUBLISH}
 )
@@ -317,7 +318,7 @@ class Life:
         finally:
             if not task.done():
                 task.cancel()
-                await _until_over(task)
+                await until_over(task)
         if task.cancelled():
             return
         error = task.exception()
@@ -342,35 +343,22 @@ class Life:
         if action in _STARTING and self.state.end is None and self.services.pod.volume.ok:
             retry = getattr(error, "retry", True) and not isinstance(error, AgentStartError)
             if not retry or now - self._first_failure > patience:
-                self.failure = _failure(self.state, error)
+                self.failure = failure_of(self.state, error)
                 return
         if action in _SAFETY:
-            await self._tell_trouble(action, str(error))
-        delay = min(_RETRY_FIRST_SECONDS * 2 ** (self._failures - 1), _RETRY_LONGEST_SECONDS)
+            await self._tell_trouble(f"{action.value} failed and is tried again: {error}")
+        longest = _API_RETRY_LONGEST_SECONDS if isinstance(error, ApiError) else _RETRY_LONGEST_SECONDS
+        delay = min(_RETRY_FIRST_SECONDS * 2 ** min(self._failures - 1, 16), longest)
         await self._wait(delay * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, no secret
 
-    async def _tell_trouble(self, action: Action, why: str) -> None:
+    async def _tell_trouble(self, trouble: str) -> None:
         """Its work can't be made safe, or its place not be cleared: somebody may have to help. Told once."""
         if self.live.trouble:
             return
-        trouble = f"{action.value} failed and is tried again: {self.redactor.text(why)}"[:1024]
-        self.live = replace(self.live, trouble=trouble)
-        if self._gone:
-            return
-        self.report_soon()
-        identity = self.identity
-        await post_event(
-            self.services.api,
-            POLECAT,
-            identity.namespace,
-            identity.object_name,
-            identity.uid,
-            type_="Warning",
-            reason="SaveFailed",
-            message=trouble,
-            component="polecat-town",
-            now=datetime.now(UTC),
-        )
+        self.live = replace(self.live, trouble=self.redactor.text(trouble)[:1024])
+        if not self._gone:
+            self.report_soon()
+            await post_trouble(self.services.api, self.identity, self.live.trouble)
 
     async def _heartbeat(self) -> None:
         while True:
@@ -379,24 +367,3 @@ class Life:
             )
             if self.state.end is None:
                 await self._report_quietly()
-
-
-async def _until_over(task: asyncio.Future[None]) -> None:
-    """Waits for the end of a task. A cancellation that comes meanwhile is passed on afterwards, never lost."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-
-
-def _failure(state: LifeState, error: BaseException) -> End:
-    reason = Reason.PUBLISH_FAILED if state.step is Step.PUBLISHING else Reason.START_FAILED
-    if isinstance(error, TownError) and error.reason in (Reason.SETUP_FAILED, Reason.CANCELLED):
-        reason = error.reason
-    exit_code = error.exit_code if isinstance(error, AgentStartError) else None
-    signal = error.signal if isinstance(error, AgentStartError) else None
-    return End(reason=reason, message=str(error)[:4096], exit_code=exit_code, signal=signal)

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from polecat_kube.api import KubeApi
-from polecat_town.pod.binary import Binary
-from polecat_town.pod.volume import Volume
+from polecat_town.pod.state import PodState
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
 from polecat_town.streams.hub import Streams
-
-
-@dataclass
-class PodState:
-    """How the pod stands. Changed by the supervisor only; lives read it."""
-
-    binary: Binary = field(default_factory=lambda: Binary(None, message="the Kilo CLI has not been tried yet"))
-    volume: Volume = field(default_factory=Volume)
-    draining: bool = False
-    drain_hard: bool = False
 
 
 @dataclass(frozen=True)
