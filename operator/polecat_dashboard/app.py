@@ -119,6 +119,7 @@ class Dashboard:
             routes=routes,
             exception_handlers={RefusedError: _refused, ApiError: _away, HTTPException: _http_error},
         )
+        inner.state.ending = self.stop
         return Guard(GZipMiddleware(inner, minimum_size=1024), identifier, origins, port)
 
     def _operations(self, state: ClusterState) -> ASGIApp:

@@ -75,3 +75,21 @@ def _arguments(process: psutil.Process) -> list[str]:
 async def test_there_is_no_link_where_nothing_runs(tmp_path: Path) -> None:
     code, said = await command("dashboard", "--no-open", "--data-dir", str(tmp_path))
     assert code == 1 and said == f"error: nothing runs on {tmp_path}; start it with `polecat up`"
+
+
+async def test_it_ends_cleanly_while_somebody_looks(start_cluster: StartCluster) -> None:
+    cluster = await start_cluster(run_operator=False, run_town=False, run_dashboard=True)
+    code, link = await command("dashboard", "--no-open", "--data-dir", str(cluster.data.path))
+    assert code == 0, link
+    child = cluster.dashboard.child
+    assert child is not None
+    async with Browser(dashboard_url(cluster.data) or "", {}) as browser:
+        assert await enter(browser, link) == 200
+        events = browser.events("/api/changes")
+        assert (await anext(events))[0] == "pulse"
+        await cluster.dashboard.stop(60.0)
+        # The answer is whole: its end is told, nothing is torn off.
+        async with asyncio.timeout(60):
+            assert {kind async for kind, _ in events} <= {"snapshot", "changes", "pulse"}
+    log = child.log.read_text()
+    assert (child.exit_code, "Traceback" in log, "ERROR" in log) == (0, False, False), log

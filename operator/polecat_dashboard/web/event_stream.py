@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 STUCK_SECONDS = 30.0
 """A reader that takes nothing for so long is dropped; it resumes with the last id that it has seen."""
-HEARTBEAT = b": heartbeat\n\n"
+LAST_WORDS_SECONDS = 0.5
 
 
 def event(kind: str, data: str, id_: str | None = None) -> bytes:
@@ -26,7 +27,10 @@ def json_event(kind: str, data: Any, id_: str | None = None) -> bytes:
 
 
 class EventStream:
-    """An ASGI response whose body comes from an async generator of whole events."""
+    """An ASGI response whose body comes from an async generator of whole events.
+
+    The application's `state.ending` is an asyncio.Event that ends it from our side.
+    """
 
     def __init__(
         self,
@@ -44,13 +48,20 @@ class EventStream:
         headers = [(name.encode(), value.encode()) for name, value in self._headers.items()]
         pump = asyncio.create_task(self._pump(send, headers))
         gone = asyncio.create_task(_until_gone(receive))
+        ending = asyncio.create_task(scope["app"].state.ending.wait())
+        tasks = (pump, gone, ending)
         try:
-            await asyncio.wait((pump, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (pump, gone):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(pump, gone, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._on_end()
+        if pump.cancelled() and not ending.cancelled():
+            # The program ends: the reader is told the end of the answer, and comes back to the next life.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_SECONDS):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
         if not pump.cancelled() and (error := pump.exception()) is not None and not isinstance(error, TimeoutError):
             raise error
 
