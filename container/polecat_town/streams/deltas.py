@@ -12,6 +12,8 @@ from polecat_town.streams.redaction import Redactor
 from polecat_town.streams.stream_redactor import StreamRedactor
 
 COALESCE_SECONDS = 0.05
+QUIET_SECONDS = 1.0
+"""After this the last characters of a line are shown, which are held back as they could begin a secret."""
 BURST_MAX_LENGTH = 16_000
 """What comes at once beyond so many characters is cut: looking at it would hold everything up."""
 
@@ -38,6 +40,7 @@ class Deltas:
         self._coalesce_seconds = coalesce_seconds
         self._growing: dict[str, _Growing] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._quiet: asyncio.TimerHandle | None = None
 
     def add(self, kind: Kind, key: str, text: str, data: dict[str, Any]) -> None:
         """One piece of what grows under `key`."""
@@ -53,6 +56,9 @@ class Deltas:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._stop_quiet()
+        if self._growing:
+            self._quiet = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._release)
         for growing in self._growing.values():
             if growing.pieces:
                 text = "".join(growing.pieces)
@@ -70,9 +76,21 @@ class Deltas:
     def end(self) -> None:
         """Nothing grows any more."""
         self.flush()
+        self._stop_quiet()
         for growing in self._growing.values():
             self._tell(growing, growing.redactor.end())
         self._growing.clear()
+
+    def _release(self) -> None:
+        self._quiet = None
+        for growing in self._growing.values():
+            if not growing.pieces:
+                self._tell(growing, growing.redactor.release())
+
+    def _stop_quiet(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None
 
     def _tell(self, growing: _Growing, text: str) -> None:
         if text:

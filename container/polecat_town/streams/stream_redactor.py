@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from polecat_town.streams.redaction import REDACTED, Redactor, replaced
+from polecat_town.streams.redaction import REDACTED, Redactor, Span, replaced
 
 HOLD_LENGTH = 16_384
 """How many characters are held back at most, because they may be the beginning of a secret."""
+RELEASED_LENGTH = 3
+"""What is held back for a while is shown if it is no longer than this: less than the shortest secret."""
 _PIECE_LENGTH = 4096
 _KEY = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----", re.IGNORECASE)
 _KEY_END = re.compile(r"-----END [A-Z ]{0,30}PRIVATE KEY-----", re.IGNORECASE)
@@ -25,6 +27,8 @@ class StreamRedactor:
         """`redactor` gives that of the moment: secrets may become known later."""
         self._redactor = redactor
         self._held = ""
+        self._told = 0
+        """How many characters of `_held` have been shown already."""
         self._swallow_until: re.Pattern[str] | None = None
 
     def feed(self, text: str) -> str:
@@ -39,18 +43,29 @@ class StreamRedactor:
         for start, end in spans:
             if start < cut < end:
                 cut = start
-        shown = replaced(text[:cut], [span for span in spans if span[1] <= cut])
-        self._held = text[cut:]
+        shown = _beyond(text[:cut], [span for span in spans if span[1] <= cut], self._told)
+        self._held, self._told = text[cut:], max(0, self._told - cut)
         if len(self._held) > HOLD_LENGTH:
             self._swallow_until = _KEY_END if _KEY.match(self._held) else _TOKEN_END
-            self._held = ""
+            self._held, self._told = "", 0
             shown += REDACTED
         return shown
 
+    def release(self) -> str:
+        """The few characters at the end of what has come, once nothing has followed for a while.
+
+        They are kept in mind: if they do begin a secret, the rest of it is still not shown.
+        """
+        if self._swallow_until is not None or len(self._held.strip()) > RELEASED_LENGTH:
+            return ""
+        released, self._told = self._held[self._told :], len(self._held)
+        return released
+
     def end(self) -> str:
         """The rest; nothing comes after it."""
-        rest, self._held = self._held, ""
-        return self._redactor().text(rest)
+        rest, told = self._held, self._told
+        self._held, self._told = "", 0
+        return _beyond(rest, self._redactor().spans(rest), told)
 
     def _swallow(self, text: str) -> str:
         if self._swallow_until is None:
@@ -63,3 +78,9 @@ class StreamRedactor:
         stop = end.end() if self._swallow_until is _KEY_END else end.start()
         self._swallow_until = None
         return text[stop:]
+
+
+def _beyond(text: str, spans: list[Span], told: int) -> str:
+    """The text behind its first `told` characters, without the spans, some of which may begin before."""
+    behind = [(max(0, start - told), end - told) for start, end in spans if end > told]
+    return replaced(text[told:], behind)

@@ -102,6 +102,20 @@ def test_words_are_shown_as_soon_as_they_end() -> None:
     assert stream.feed("-hunter2 it") == f"{REDACTED} "
 
 
+@given(st.sampled_from(["", "see\n", "ab\r\n"]), st.lists(st.integers(0, 60), max_size=20))
+def test_ends_of_lines_are_shown_after_a_while_and_secrets_still_are_not(before: str, points: list[int]) -> None:
+    redactor = Redactor(["hunter2-hunter2", "eyJhbGciOiJFZERTQSJ9"])
+    text = f"{before}hunter2-hunter2 and {base64.b64encode(b'hunter2-hunter2').decode()} then all is fine\n"
+    stream = StreamRedactor(lambda: redactor)
+    seen = "".join(stream.feed(piece) + stream.release() for piece in split(text, points))
+    assert seen.startswith(before)
+    assert seen.endswith(" then all is fine\n")
+    assert "hunte" not in seen
+    assert "ter2" not in seen
+    assert "aHVud" not in seen
+    assert "ci1odW50ZX" not in seen
+
+
 @pytest.mark.parametrize("start", ["eyJ", "Authorization: Bearer ", "-----BEGIN PRIVATE KEY-----\n"])
 def test_what_is_held_back_is_bounded_and_never_shown(start: str) -> None:
     stream = StreamRedactor(Redactor)
