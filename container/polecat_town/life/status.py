@@ -42,9 +42,9 @@ def conditions_of(
     message = ""
     if state.end is not None and state.settled:
         reason, finished = state.end.reason, "True"
-        message = "; ".join(part for part in (state.end.message, state.save_message, live.trouble) if part)
+        message = _together(state.end.message, state.save_message, live.trouble)
     elif state.end is not None:
-        reason, message = Reason.STOPPING, "; ".join(part for part in (state.end.message, live.trouble) if part)
+        reason, message = Reason.STOPPING, _together(state.end.message, live.trouble)
     elif live.publishing:
         reason, ready = Reason.PUBLISHING, "True" if live.alive else "False"
     elif state.step in (Step.RUNNING, Step.PUBLISHING) and live.alive:
@@ -56,6 +56,12 @@ def conditions_of(
         decide_condition(before, Type.READY, ready, reason, message, now=now, generation=generation),
         decide_condition(before, Type.FINISHED, finished, reason, message, now=now, generation=generation),
     ]
+
+
+def _together(*parts: str) -> str:
+    """What there is to say, in one sentence."""
+    said = [part for part in parts if part]
+    return "; ".join([*(part.rstrip(".") for part in said[:-1]), *said[-1:]])
 
 
 def build_status(
