@@ -59,7 +59,9 @@ class SmallVolume:
         town = self._harness.town
         assert town is not None
         enter = ("nsenter", f"--target={town.pid}", "--user", "--mount", "--preserve-credentials")
-        words = [*enter, "mount", "-o", "remount,rw", str(self._harness.data_dir)]
+        # All options by name: among those of the mount table is a user that this namespace does not know.
+        options = f"remount,rw,size={VOLUME_MIB}m,mode=700"
+        words = [*enter, "mount", "--types", "tmpfs", "--options", options, "polecat", str(self._harness.data_dir)]
         subprocess.run(words, check=True, capture_output=True)
 
     def beside_worktree(self, polecat: Json) -> Path:
