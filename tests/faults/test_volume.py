@@ -135,8 +135,11 @@ async def test_i45_a_full_disk_is_told_and_waited_for(watched_harness: TownHarne
         mine = [e for e in events if e["involvedObject"]["uid"] == deleted["metadata"]["uid"]]
         return any(each["reason"] == "SaveFailed" for each in mine)
 
+    async def stopping() -> bool:
+        return (await harness.condition(deleted, "Ready"))[1] == "Stopping"
+
     await harness.until(told, "an Event says that the work can't be saved")
-    assert (await harness.condition(deleted, "Ready"))[1] == "Stopping"
+    await harness.until(stopping, "its condition says that it is being stopped")
     assert "claim" not in await harness.status(new), "nothing new is begun"
     volume.clear()
     await says(harness, "Ok")
