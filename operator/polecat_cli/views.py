@@ -6,15 +6,11 @@ error: watching must go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from polecat_api.conditions import REASONS, Reason
 from polecat_api.times import parse_time
-
-Json = dict[str, Any]
+from polecat_api.untrusted import Json, condition, number, section, state_of, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,43 +59,42 @@ class PolecatView:
 
 def read_bead(item: Json) -> BeadView:
     """The view of a Bead's JSON."""
-    meta, spec, status = _dict(item, "metadata"), _dict(item, "spec"), _dict(item, "status")
-    succeeded = _condition(status, "Succeeded")
-    reason = _text(succeeded, "reason")
-    known = REASONS[Reason(reason)].state if reason in set(Reason) else ""
+    meta, spec, status = section(item, "metadata"), section(item, "spec"), section(item, "status")
+    succeeded = condition(status, "Succeeded")
+    reason = text(succeeded, "reason")
     return BeadView(
-        name=_text(meta, "name"),
-        uid=_text(meta, "uid"),
-        title=_text(spec, "title"),
-        state=_text(status, "state") or known or "Pending",
-        succeeded={"True": True, "False": False}.get(_text(succeeded, "status")),
+        name=text(meta, "name"),
+        uid=text(meta, "uid"),
+        title=text(spec, "title"),
+        state=text(status, "state") or state_of(reason) or "Pending",
+        succeeded={"True": True, "False": False}.get(text(succeeded, "status")),
         reason=reason,
-        message=_text(succeeded, "message"),
-        polecat=_text(status, "polecat"),
-        branch=_text(status, "branch"),
-        head_commit=_text(status, "headCommit"),
-        queue_position=_number(status, "queuePosition") or None,
-        attempts=_number(status, "attempts"),
-        interruptions=_number(status, "interruptions"),
+        message=text(succeeded, "message"),
+        polecat=text(status, "polecat"),
+        branch=text(status, "branch"),
+        head_commit=text(status, "headCommit"),
+        queue_position=number(status, "queuePosition") or None,
+        attempts=number(status, "attempts"),
+        interruptions=number(status, "interruptions"),
         created=_time(meta, "creationTimestamp"),
         completed=_time(status, "completionTime"),
         tokens=_tokens(status),
-        summary=_text(_dict(status, "result"), "summary"),
+        summary=text(section(status, "result"), "summary"),
     )
 
 
 def read_polecat(item: Json) -> PolecatView:
     """The view of a Polecat's JSON."""
-    meta, spec, status = _dict(item, "metadata"), _dict(item, "spec"), _dict(item, "status")
+    meta, spec, status = section(item, "metadata"), section(item, "spec"), section(item, "status")
     return PolecatView(
-        name=_text(spec, "name"),
-        uid=_text(meta, "uid"),
-        bead_uid=_text(_dict(spec, "beadRef"), "uid"),
-        attempt=_number(spec, "attempt"),
-        branch=_text(spec, "branch"),
-        activity=_text(status, "activity"),
+        name=text(spec, "name"),
+        uid=text(meta, "uid"),
+        bead_uid=text(section(spec, "beadRef"), "uid"),
+        attempt=number(spec, "attempt"),
+        branch=text(spec, "branch"),
+        activity=text(status, "activity"),
         state=_polecat_state(meta, status),
-        claimed=_time(_dict(status, "claim"), "time"),
+        claimed=_time(section(status, "claim"), "time"),
         tokens=_tokens(status),
     )
 
@@ -107,41 +102,20 @@ def read_polecat(item: Json) -> PolecatView:
 def _polecat_state(meta: Json, status: Json) -> str:
     if meta.get("deletionTimestamp"):
         return "leaving"
-    if _text(_condition(status, "Finished"), "status") == "True":
+    if text(condition(status, "Finished"), "status") == "True":
         return "finished"
-    if _text(_condition(status, "Ready"), "status") == "True":
+    if text(condition(status, "Ready"), "status") == "True":
         return "running"
     return "claimed" if status.get("claim") else "created"
 
 
 def _tokens(status: Json) -> int:
-    usage = _dict(status, "usage")
-    return _number(usage, "inputTokens") + _number(usage, "outputTokens")
-
-
-def _condition(status: Json, type_: str) -> Json:
-    conditions = status.get("conditions")
-    entries: Iterable[Any] = conditions if isinstance(conditions, list) else ()
-    return next((entry for entry in entries if isinstance(entry, dict) and entry.get("type") == type_), {})
-
-
-def _dict(parent: Json, key: str) -> Json:
-    value = parent.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _text(parent: Json, key: str) -> str:
-    value = parent.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _number(parent: Json, key: str) -> int:
-    value = parent.get(key)
-    return value if isinstance(value, int) else 0
+    usage = section(status, "usage")
+    return number(usage, "inputTokens") + number(usage, "outputTokens")
 
 
 def _time(parent: Json, key: str) -> datetime | None:
     try:
-        return parse_time(_text(parent, key))
+        return parse_time(text(parent, key))
     except ValueError:
         return None

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+from polecat_api.untrusted import Json, condition
 from polecat_kube.api import KubeApi
 from polecat_kube.informer import Informer
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN, ResourceType
-
-Json = dict[str, Any]
 
 
 class Follower:
@@ -79,7 +78,7 @@ def _state(kind: str, item: Json) -> str:
 
 
 def _bead_state(status: Json) -> str:
-    succeeded = _condition(status, "Succeeded")
+    succeeded = condition(status, "Succeeded")
     words = [status.get("state") or ""]
     if name := status.get("polecat"):
         words.append(f"as {name}")
@@ -92,12 +91,12 @@ def _bead_state(status: Json) -> str:
 
 def _polecat_state(item: Json, status: Json) -> str:
     bead = ((item.get("spec") or {}).get("beadRef") or {}).get("name", "")
-    finished = _condition(status, "Finished")
+    finished = condition(status, "Finished")
     if item["metadata"].get("deletionTimestamp"):
         return f"for {bead}: being put away"
     if finished.get("status") == "True":
         return f"for {bead}: finished, {finished.get('reason', '')}"
-    if _condition(status, "Ready").get("status") == "True":
+    if condition(status, "Ready").get("status") == "True":
         return f"for {bead}: agent runs"
     if status.get("claim"):
         return f"for {bead}: claimed by {status['claim'].get('pod', '')}"
@@ -105,7 +104,7 @@ def _polecat_state(item: Json, status: Json) -> str:
 
 
 def _ready_state(status: Json) -> str:
-    ready = _condition(status, "Ready")
+    ready = condition(status, "Ready")
     match ready.get("status"):
         case "True":
             return "Ready"
@@ -113,7 +112,3 @@ def _ready_state(status: Json) -> str:
             return f"not ready: {ready.get('message') or ready.get('reason', '')}"
         case _:
             return ""
-
-
-def _condition(status: Json, kind: str) -> dict[str, str]:
-    return next((c for c in status.get("conditions") or [] if c.get("type") == kind), {})

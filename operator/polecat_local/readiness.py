@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from polecat_api.times import parse_time
+from polecat_api.untrusted import condition, section, text
 
 
 def why_not_ready(town: Mapping[str, Any] | None, pod: str, since: datetime, *, with_operator: bool) -> str | None:
@@ -14,7 +15,7 @@ def why_not_ready(town: Mapping[str, Any] | None, pod: str, since: datetime, *, 
     """
     if town is None:
         return "it does not exist"
-    status = town.get("status") or {}
+    status = section(town, "status")
     entry = next((p for p in status.get("pods") or [] if p.get("name") == pod), None)
     if entry is None or parse_time(entry["seenTime"]) < since:
         return "its process has not reported yet"
@@ -22,7 +23,7 @@ def why_not_ready(town: Mapping[str, Any] | None, pod: str, since: datetime, *, 
         return f"{entry.get('reason', '')}: {entry.get('message', '')}"
     if not with_operator:
         return None
-    condition: Mapping[str, str] = next((c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {})
-    if condition.get("status") == "True":
+    ready = condition(status, "Ready")
+    if text(ready, "status") == "True":
         return None
-    return condition.get("message") or condition.get("reason") or "the operator has not seen it yet"
+    return text(ready, "message") or text(ready, "reason") or "the operator has not seen it yet"

@@ -8,12 +8,12 @@ from typing import Any
 
 import psutil
 
+from polecat_api.untrusted import Json, condition, section
 from polecat_kube.api import KubeApi
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN, ResourceType
 from polecat_local import versions
 from polecat_local.datadir import DataDir
 
-Json = dict[str, Any]
 _PROGRAM_VERSIONS = {
     "etcd": versions.ETCD,
     "kube-apiserver": versions.KUBERNETES,
@@ -82,8 +82,7 @@ def _at(*path: str) -> Callable[[Json], Any]:
 
 def _condition(kind: str, field: str) -> Callable[[Json], Any]:
     def read(item: Json) -> Any:
-        conditions = (item.get("status") or {}).get("conditions") or []
-        return next((c.get(field) for c in conditions if c.get("type") == kind), None)
+        return condition(section(item, "status"), kind).get(field)
 
     return read
 

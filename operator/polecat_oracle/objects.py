@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
+from polecat_api import untrusted
 from polecat_api.conditions import REASONS, Outcome, Reason
 
-Json = dict[str, Any]
+Json = untrusted.Json
 AGENT_OUTCOMES = frozenset({Outcome.SUCCESS, Outcome.AGENT, Outcome.FINAL})
 _QUEUED = frozenset({"Queued", "Waiting", "BackingOff", "Suspended"})
 _AT_WORK = frozenset({"Starting", "Running", "Publishing", "Stopping"})
@@ -15,8 +15,7 @@ _AT_WORK = frozenset({"Starting", "Running", "Publishing", "Stopping"})
 
 def condition(item: Json, type_: str, what: str = "status") -> str | None:
     """Status (or another field) of a condition; None while it is not there."""
-    conditions: Iterable[Json] = (item.get("status") or {}).get("conditions") or []
-    return next((each.get(what) for each in conditions if each.get("type") == type_), None)
+    return untrusted.condition(untrusted.section(item, "status"), type_).get(what)
 
 
 def uid_of(item: Json) -> str:

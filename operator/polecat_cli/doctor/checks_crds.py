@@ -7,7 +7,8 @@ from typing import Any
 
 from polecat_api import GROUP, VERSION
 from polecat_api.crd import KINDS, build_crd
-from polecat_cli.doctor.facts import Facts, Finding, Json, at
+from polecat_api.untrusted import Json
+from polecat_cli.doctor.facts import Facts, Finding, at
 
 _TOLD = 4
 """So many fields are named in one finding."""

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from polecat_api.conditions import Type
 from polecat_api.protocol import FENCE_MARGIN_SECONDS, FENCING_SECONDS, HEARTBEAT_SECONDS
-from polecat_cli.doctor.facts import Facts, Finding, Json, at, condition_of, name_of, seconds_text, time_at
+from polecat_api.untrusted import Json
+from polecat_cli.doctor.facts import Facts, Finding, at, condition_of, name_of, seconds_text, time_at
 
 DELETING_SECONDS = 300.0
 """Stopping an agent, saving and pushing its work takes less."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from polecat_api.conditions import Type
 from polecat_api.protocol import HEARTBEAT_SECONDS
-from polecat_cli.doctor.facts import Facts, Finding, Json, at, condition_of, name_of, seconds_text, time_at
+from polecat_api.untrusted import Json
+from polecat_cli.doctor.facts import Facts, Finding, at, condition_of, name_of, seconds_text, time_at
 
 SILENT_SECONDS = 3.0 * HEARTBEAT_SECONDS
 """A report that is older than three intervals has been missed, not delayed."""

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from polecat_api.times import parse_time
-
-Json = dict[str, Any]
+from polecat_api.untrusted import Json, condition, section
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +128,7 @@ def at(item: Json, *path: str) -> Any:
 
 def condition_of(item: Json, type_: str) -> Json | None:
     """The condition of this type, or None."""
-    conditions = at(item, "status", "conditions")
-    found = (each for each in conditions if at(each, "type") == type_) if isinstance(conditions, list) else iter(())
-    return next(found, None)
+    return condition(section(item, "status"), type_) or None
 
 
 def time_at(item: Json, *path: str) -> datetime | None:

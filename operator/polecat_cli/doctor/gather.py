@@ -12,7 +12,8 @@ import yaml
 
 from polecat_api import GROUP
 from polecat_api.protocol import OPERATOR_LEASE
-from polecat_cli.doctor.facts import Access, Clocks, Facts, Json, at
+from polecat_api.untrusted import Json
+from polecat_cli.doctor.facts import Access, Clocks, Facts, at
 from polecat_cli.doctor.gather_local import gather_local
 from polecat_cli.doctor.rights import Right, rights
 from polecat_kube.api import KubeApi

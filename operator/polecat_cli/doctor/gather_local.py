@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from polecat_cli.doctor.facts import Json, Local, MarkedProcess
+from polecat_api.untrusted import Json
+from polecat_cli.doctor.facts import Local, MarkedProcess
 from polecat_cli.doctor.saved_refs import saved_refs
 from polecat_kube.api import KubeApi
 from polecat_kube.errors import NotFoundError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from polecat_cli.doctor.facts import Json
+from polecat_api.untrusted import Json
 from polecat_local.install import OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, TOWN_ACCOUNT, TOWN_REVIEWS_ROLE
 
 

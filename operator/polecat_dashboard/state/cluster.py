@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from polecat_api.untrusted import Json, entries, section, text
 from polecat_dashboard.state.feed import Feed, Key
-from polecat_dashboard.state.reading import Json, entries, section, text
 from polecat_dashboard.state.scope import KINDS, Scope
 from polecat_dashboard.state.views import VIEWS
 from polecat_kube.api import KubeApi

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from polecat_dashboard.state.reading import Json, condition, conditions, entries, number, section, text, texts
-from polecat_dashboard.state.views import bead_view
+from polecat_api.untrusted import Json, condition, entries, number, section, text, texts
+from polecat_dashboard.state.views import bead_view, conditions
 
 PARTS_OF_LIMITS = ("attempts", "runSeconds", "quietSeconds")
 

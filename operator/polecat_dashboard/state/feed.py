@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from polecat_dashboard.state.reading import Json
+from polecat_api.untrusted import Json
 from polecat_dashboard.state.scope import Scope
 
 KEPT = 512

@@ -7,17 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from polecat_dashboard.state.reading import (
-    Json,
-    condition,
-    conditions,
-    entries,
-    number,
-    section,
-    state_of,
-    text,
-    texts,
-)
+from polecat_api.untrusted import Json, condition, entries, meaning, number, section, state_of, text, texts
 
 _MESSAGE = 400
 _SUMMARY = 400
@@ -179,3 +169,19 @@ VIEWS: dict[str, Callable[[Json], Json]] = {
     "towns": town_view,
 }
 """The view of each kind, by the kind's plural."""
+
+
+def conditions(status: Json) -> list[Json]:
+    """All conditions, each with the meaning of its reason in words."""
+    return [
+        {
+            "type": text(each, "type"),
+            "status": text(each, "status"),
+            "reason": text(each, "reason"),
+            "message": text(each, "message"),
+            "since": text(each, "lastTransitionTime"),
+            "meaning": meaning(text(each, "reason")),
+        }
+        for each in entries(status, "conditions")
+        if isinstance(each, dict)
+    ]

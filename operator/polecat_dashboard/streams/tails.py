@@ -7,9 +7,9 @@ import json
 import logging
 from collections.abc import Iterable
 
+from polecat_api.untrusted import Json
 from polecat_dashboard import metrics
 from polecat_dashboard.state.cluster import ClusterState
-from polecat_dashboard.state.reading import Json
 from polecat_dashboard.state.scope import Scope
 from polecat_dashboard.streams.lines import TailLines
 from polecat_dashboard.streams.sse import Event, TooLongError, events

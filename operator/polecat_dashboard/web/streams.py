@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from polecat_api.untrusted import Json, section, text
 from polecat_dashboard import metrics
 from polecat_dashboard.access.permissions import Permissions
 from polecat_dashboard.state.cluster import ClusterState
-from polecat_dashboard.state.reading import Json, section, text
 from polecat_dashboard.streams.town import StreamMissingError, TownAwayError, Towns
 from polecat_dashboard.web.answers import RefusedError, answer, forbidden, not_found
 from polecat_dashboard.web.event_stream import EventStream

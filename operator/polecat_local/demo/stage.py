@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from polecat_api.untrusted import condition, section, text
 from polecat_kube.api import KubeApi
 from polecat_kube.resources import BEAD, RIG, SECRET
 from polecat_local.cluster import ClusterSettings, LocalCluster
@@ -168,11 +169,10 @@ class Stage:
             async with asyncio.timeout(RIG_SECONDS):
                 while True:
                     rig = await api.get(RIG, self.namespace, RIG_NAME) or {}
-                    conditions = (rig.get("status") or {}).get("conditions") or []
-                    ready: dict[str, str] = next((c for c in conditions if c.get("type") == "Ready"), {})
-                    if ready.get("status") == "True":
+                    ready = condition(section(rig, "status"), "Ready")
+                    if text(ready, "status") == "True":
                         return
-                    said = ready.get("message") or ready.get("reason") or said
+                    said = text(ready, "message") or text(ready, "reason") or said
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise NotReadyError(f"rig {RIG_NAME} is not ready after {RIG_SECONDS:g} s: {said}") from None

@@ -1,4 +1,7 @@
-"""Reads JSON of the API server without trusting it: what makes no sense is empty, never an error."""
+"""Reads JSON of the API server without trusting it: what makes no sense is empty, never an error.
+
+People can edit a status, and a newer version may have written it; whoever only shows it must go on.
+"""
 
 from __future__ import annotations
 
@@ -45,22 +48,6 @@ def condition(status: Json, type_: str) -> Json:
     """The condition of this type; empty when there is none."""
     found = (each for each in entries(status, "conditions") if isinstance(each, dict) and each.get("type") == type_)
     return next(found, {})
-
-
-def conditions(status: Json) -> list[Json]:
-    """All conditions, each with the meaning of its reason in words."""
-    return [
-        {
-            "type": text(each, "type"),
-            "status": text(each, "status"),
-            "reason": text(each, "reason"),
-            "message": text(each, "message"),
-            "since": text(each, "lastTransitionTime"),
-            "meaning": meaning(text(each, "reason")),
-        }
-        for each in entries(status, "conditions")
-        if isinstance(each, dict)
-    ]
 
 
 def meaning(reason: str) -> str:
