@@ -147,6 +147,12 @@ class Reviews:
         return bool((answer.get("status") or {}).get("allowed"))
 
 
+def bearer(header: str | None) -> str | None:
+    """The token in an Authorization header; None when there is none of that kind."""
+    scheme, _, token = (header or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
 def token_key(token: str) -> str:
     """What a token is remembered by."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 import logging
 from enum import Enum
 
@@ -14,6 +11,7 @@ from polecat_kube.api import KubeApi
 from polecat_kube.errors import ApiError
 from polecat_kube.resources import POLECAT
 from polecat_kube.reviews import Access, Reviews, User
+from polecat_town.endpoint.tokens import unverified_claims
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 4
@@ -55,14 +53,7 @@ class StreamAccess:
 
 
 def _audiences(token: str) -> list[str]:
-    """For whom a JWT says that it is, unverified: only to know what to ask the API server."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return []
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        given = claims.get("aud")
-    except (binascii.Error, ValueError, AttributeError, RecursionError):
-        return []
+    """For whom a JWT says that it is: only to know what to ask the API server."""
+    given = unverified_claims(token).get("aud")
     listed = given if isinstance(given, list) else [given]
     return [each for each in listed if isinstance(each, str)]

@@ -14,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from polecat_kube.reviews import bearer
 from polecat_town.endpoint.listener import Listener, bind
 from polecat_town.endpoint.model_proxy import ModelProxy, ModelUser
-from polecat_town.endpoint.tokens import AgentIdentity, TokenRefusedError, TokenVerifier, bearer
+from polecat_town.endpoint.tokens import AgentIdentity, TokenRefusedError, TokenVerifier
 from polecat_town.endpoint.tools import IDENTITY, PATH, ToolTarget, build_tools
 
 log = logging.getLogger(__name__)

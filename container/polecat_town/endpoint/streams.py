@@ -11,9 +11,9 @@ from contextlib import aclosing
 
 from aiohttp import web
 
+from polecat_kube.reviews import bearer
 from polecat_town import metrics
 from polecat_town.endpoint.access import StreamAccess, Verdict
-from polecat_town.endpoint.tokens import bearer
 from polecat_town.streams.events import SCHEMA_VERSION
 from polecat_town.streams.hub import Streams
 from polecat_town.streams.reading import Batch, End, Gap, News, follow

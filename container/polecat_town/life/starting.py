@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from polecat_town import metrics
 from polecat_town.agent import process
 from polecat_town.agent.config import OPENAI_COMPATIBLE, AgentSetup
 from polecat_town.domain.domain import agent_domain, agent_environment, fresh_home, kill_marked
+from polecat_town.endpoint.tokens import unverified_claims
 from polecat_town.errors import RepositoryError, TownError
 from polecat_town.git.types import Fetched
 from polecat_town.git.workspace import Workspace
@@ -215,7 +214,7 @@ async def _setup(life: Life, rig: Rig) -> AgentSetup:
     reference = spec.token_secret_ref.name
     secret = await life.services.api.get(SECRET, life.identity.namespace, reference)
     token = decode_secret(secret).get(protocol.TOKEN_KEY, "")
-    if _subject(token) != life.identity.uid:
+    if unverified_claims(token).get("sub") != life.identity.uid:
         # The operator makes it right after the Polecat; that of an earlier bearer of the name may still be there.
         raise TownError(f"the Secret {reference} with the agent's token is not there yet")
     return AgentSetup(
@@ -227,18 +226,6 @@ async def _setup(life: Life, rig: Rig) -> AgentSetup:
         tool_timeout_seconds=life.services.settings.done_wait_seconds + _TOOL_TIMEOUT_MARGIN_SECONDS,
         api_key=None if proxied else await life.services.rigs.api_key(rig),
     )
-
-
-def _subject(token: str) -> str | None:
-    """The `sub` of a JWT, unverified: only to tell an old Secret from the new one."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        return str(claims.get("sub"))
-    except (ValueError, AttributeError):
-        return None
 
 
 async def open_session(life: Life) -> None:

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from polecat_dashboard.access.rate import Bucket, TooManyTriesError
 from polecat_dashboard.access.sessions import Sessions
-from polecat_kube.reviews import Reviews, User, token_key
+from polecat_kube.reviews import Reviews, User, bearer, token_key
 
 CSRF_HEADER = "x-polecat-csrf"
 
@@ -26,12 +26,6 @@ class Principal:
 
     def __repr__(self) -> str:
         return f"Principal({self.user.name!r})"
-
-
-def bearer(header: str | None) -> str | None:
-    """The token of an Authorization header; None when there is none of that kind."""
-    scheme, _, token = (header or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
 class Identifier:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from polecat_dashboard.access.identity import Identifier, Principal, bearer, csrf_valid
+from polecat_dashboard.access.identity import Identifier, Principal, csrf_valid
 from polecat_dashboard.access.links import Links
 from polecat_dashboard.access.origin import host_allowed, origin_allowed
 from polecat_dashboard.access.permissions import Permissions
@@ -15,7 +15,7 @@ from polecat_dashboard.access.rate import Bucket, TooManyTriesError
 from polecat_dashboard.access.sessions import Sessions
 from polecat_dashboard.settings import Settings
 from polecat_kube.errors import UnavailableError
-from polecat_kube.reviews import Access, Remembered, User
+from polecat_kube.reviews import Access, Remembered, User, bearer
 
 ORIGINS = frozenset({"http://127.0.0.1:8484", "https://polecat.example"})
 

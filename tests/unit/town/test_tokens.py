@@ -9,8 +9,9 @@ import time
 import jwt
 import pytest
 
+from polecat_kube.reviews import bearer
 from polecat_town import metrics
-from polecat_town.endpoint.tokens import AgentIdentity, TokenRefusedError, TokenVerifier, bearer, parse_keys
+from polecat_town.endpoint.tokens import AgentIdentity, TokenRefusedError, TokenVerifier, parse_keys
 from support.town_made import Signer
 
 SIGNER = Signer()
