@@ -22,8 +22,8 @@ from polecat_dashboard.access.local_links import serve_links
 from polecat_dashboard.access.permissions import Permissions
 from polecat_dashboard.access.rate import Bucket
 from polecat_dashboard.access.sessions import Sessions
-from polecat_dashboard.serving import Server, bind
 from polecat_dashboard.settings import Settings
+from polecat_dashboard.sockets import bind
 from polecat_dashboard.state.cluster import ClusterState
 from polecat_dashboard.streams.tails import Tails
 from polecat_dashboard.streams.town import Towns
@@ -36,6 +36,7 @@ from polecat_dashboard.web.login import Login
 from polecat_dashboard.web.pages import page_routes
 from polecat_dashboard.web.slinging import Slinging
 from polecat_dashboard.web.streams import Streams
+from polecat_http.server import Server
 from polecat_kube.api import KubeApi
 from polecat_kube.connection import Connection
 from polecat_kube.errors import ApiError
@@ -73,9 +74,13 @@ class Dashboard:
             state = ClusterState(api)
             tails = Tails(state, towns)
             application = self._application(state, tails, towns, Reviews(api))
-            pages = await stack.enter_async_context(Server(application, bind(settings.host, settings.port)))
+            pages = Server(application, bind(settings.host, settings.port), lifespan="off")
+            stack.push_async_callback(pages.stop)
+            await pages.start()
             operations = bind(*_address(settings.operations_listen))
-            await stack.enter_async_context(Server(self._operations(state), operations))
+            answers = Server(self._operations(state), operations, lifespan="off")
+            stack.push_async_callback(answers.stop)
+            await answers.start()
             if settings.link_socket is not None:
                 await stack.enter_async_context(serve_links(settings.link_socket, self._link))
             self._state = state

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from polecat_http.server import Server
 from polecat_kube.reviews import bearer
-from polecat_town.endpoint.listener import Listener, bind
+from polecat_town.endpoint.listener import bind
 from polecat_town.endpoint.model_proxy import ModelProxy, ModelUser
 from polecat_town.endpoint.tokens import AgentIdentity, TokenRefusedError, TokenVerifier
 from polecat_town.endpoint.tools import IDENTITY, PATH, ToolTarget, build_tools
@@ -72,20 +73,20 @@ class AgentEndpoint:
             Mount("/", app=tools),
         ]
         self._app = _Guard(Starlette(routes=routes, lifespan=lifespan), verifier)
-        self._listener: Listener | None = None
+        self._server: Server | None = None
         self.port = 0
 
     async def start(self) -> None:
         """Listens; comes back when requests are answered."""
         socket = bind("127.0.0.1", 0, self._port_file)
         self.port = socket.getsockname()[1]
-        self._listener = Listener(self._app, socket)
-        await self._listener.start()
+        self._server = Server(self._app, socket, lifespan="on")
+        await self._server.start()
 
     async def stop(self) -> None:
         """Stops listening."""
-        if self._listener is not None:
-            await self._listener.stop()
+        if self._server is not None:
+            await self._server.stop()
 
     @property
     def tools_url(self) -> str:

@@ -1,30 +1,23 @@
-"""An HTTP server inside the program's event loop."""
+"""An HTTP server inside a program's own event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from types import TracebackType
-from typing import Self
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
 START_SECONDS = 15.0
 STOP_SECONDS = 3.0
-STUCK_MILLISECONDS = 60_000
-"""The kernel ends connections whose other side takes nothing for so long."""
 
 
-def bind(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 is any free one. Raises OSError when it can't be had."""
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit both.
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
     try:
         listening.bind((host, port))
         listening.listen(512)
@@ -35,15 +28,16 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Server:
-    """Serves one application on one socket for the block; signals are left to the program."""
+    """Serves one application on one socket; signals are left to the program."""
 
-    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listening: socket.socket, *, lifespan: Literal["on", "off"]) -> None:
+        """`lifespan`: whether the application has a start and an end of its own."""
         self._socket = listening
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
-            lifespan="off",
+            lifespan=lifespan,
             http="h11",
             timeout_graceful_shutdown=1,
             server_header=False,
@@ -59,18 +53,17 @@ class Server:
         host, port = self._socket.getsockname()[:2]
         return f"{host}:{port}"
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
+        """Comes back when requests are answered. Raises RuntimeError if the application can't start."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
         async with asyncio.timeout(START_SECONDS):
             while not self._server.started:
                 if self._task.done():
                     raise RuntimeError("the HTTP server ended at its start")
                 await asyncio.sleep(0.005)
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def stop(self) -> None:
+        """Stops answering, and closes the socket."""
         self._server.should_exit = True
         if self._task is not None:
             await asyncio.wait([self._task], timeout=STOP_SECONDS)

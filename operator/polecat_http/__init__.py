@@ -1,0 +1,1 @@
+"""HTTP servers inside of a program: what town and dashboard share."""
