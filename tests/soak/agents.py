@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
 from soak.plan import PlannedBead
+from support.loopback import on_loopback
 from support.whole import script
 
 Json = dict[str, Any]
@@ -22,24 +24,19 @@ class Ledger:
     def __init__(self) -> None:
         self.commits: dict[str, set[str]] = {}
         """Commit → names of the beads in whose work it was made."""
-        self._runner: web.AppRunner | None = None
+        self._stack = AsyncExitStack()
         self._url = ""
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/{bead}/{commit}", self._enter)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self._url = f"http://{host}:{port}"
+        self._url = await self._stack.enter_async_context(on_loopback(app))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._stack.aclose()
 
     def commit(self, bead: str, pause_seconds: float) -> Json:
         """The step in which an agent works for a while, commits something new, and enters it."""

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from polecat_kube.connection import Connection
+from support.loopback import on_loopback
 
 _HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 
@@ -32,12 +33,7 @@ class HttpProxy:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1 << 24)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
-        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        self._url = f"http://{host}:{port}"
+        self._url = await self._stack.enter_async_context(on_loopback(app))
         return self
 
     async def __aexit__(

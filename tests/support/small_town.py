@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
+
+from support.loopback import on_loopback
 
 Json = dict[str, Any]
 
@@ -24,17 +27,13 @@ class SmallTown:
         self._stream = (bead_uid, attempt)
         self._news = asyncio.Condition()
         self._ended = False
-        self._runner: web.AppRunner | None = None
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/v1/streams", self._list)
         app.router.add_get("/v1/streams/{uid}/{attempt}", self._read)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = await self._stack.enter_async_context(on_loopback(app))
         return self
 
     async def __aexit__(
@@ -44,9 +43,7 @@ class SmallTown:
 
     async def stop(self) -> None:
         """Is away from now on."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
+        await self._stack.aclose()
 
     async def tell(self, kind: str, **data: Any) -> None:
         """The next event."""

@@ -15,6 +15,7 @@ from aiohttp import web
 from polecat_town.endpoint.access import StreamAccess, Verdict
 from polecat_town.endpoint.streams import StreamRoutes
 from polecat_town.streams.hub import Streams
+from support.loopback import on_loopback
 
 Json = dict[str, Any]
 PATIENCE_SECONDS = 60.0
@@ -101,11 +102,5 @@ async def serving(
     """The URL of `/v1/streams` of these streams."""
     app = web.Application()
     StreamRoutes(streams, access or Open(), stuck_seconds).add_to(app.router)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"http://{host}:{port}/v1/streams"
-    finally:
-        await runner.cleanup()
+    async with on_loopback(app) as url:
+        yield f"{url}/v1/streams"

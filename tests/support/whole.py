@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from polecat_kube.resources import BEAD, EVENT, POLECAT, RIG, ResourceType
 from polecat_local.cluster import LocalCluster
 from polecat_local.demo.model import ScriptedModel
 from polecat_oracle.looking import agent_processes
+from support.loopback import on_loopback
 
 Json = dict[str, Any]
 NAMESPACE = "default"
@@ -35,17 +37,13 @@ class Gates:
     def __init__(self) -> None:
         self.arrived: set[str] = set()
         self._open: dict[str, asyncio.Event] = {}
-        self._runner: web.AppRunner | None = None
+        self._stack = AsyncExitStack()
         self._url = ""
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/{gate}", self._wait)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self._url = f"http://{host}:{port}"
+        self._url = await self._stack.enter_async_context(on_loopback(app))
         return self
 
     async def __aexit__(
@@ -53,8 +51,7 @@ class Gates:
     ) -> None:
         for event in self._open.values():
             event.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._stack.aclose()
 
     def command(self, gate: str) -> str:
         """The shell command that comes back when the gate is open."""
