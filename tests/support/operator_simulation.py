@@ -264,12 +264,75 @@ class OneOperator:
         self.intake.take(kind, raw, deleted=type_ == "DELETED")
 
 
-class Simulation:
+class PodHands:
+    """What town pods do to polecats at the server."""
+
+    def __init__(self) -> None:
+        self.clock = MovedClock()
+        self.server = FakeServer(self.clock)
+
+    def claim(self, raw: Json) -> None:
+        """The pod takes a polecat."""
+        raise NotImplementedError
+
+    def publish(self, raw: Json) -> None:
+        """A claimed polecat's agent has called done."""
+        if self._is_at_work(raw):
+            self.tell(raw, {"conditions": [self.condition("Ready", "Publishing")]})
+
+    def finish(self, raw: Json, reason: str) -> None:
+        """A claimed polecat's attempt ends."""
+        if self._is_at_work(raw):
+            self.tell(raw, {"conditions": [self.condition("Finished", reason)]})
+
+    def settle(self, raw: Json) -> None:
+        """The pod is through with a polecat that is being deleted."""
+        if "deletionTimestamp" in raw["metadata"]:
+            self.finish(raw, "Cancelled")
+            raw["metadata"]["finalizers"] = []
+            self.server.remove(POLECAT.kind, raw["metadata"]["name"])
+
+    def act_on_polecat(self, what: str, number: int, *more: Any) -> None:
+        """Something happens to the polecat of this number, if there is one."""
+        polecats = self.server.of(POLECAT.kind)
+        if number >= len(polecats):
+            return
+        raw = polecats[number]
+        if what == "claim":
+            self.claim(raw)
+        elif what == "publish":
+            self.publish(raw)
+        elif what == "finish":
+            self.finish(raw, more[0])
+        elif what == "settle":
+            self.settle(raw)
+        else:
+            if what == "vanish":
+                raw["metadata"]["finalizers"] = []
+            self.server.remove(POLECAT.kind, raw["metadata"]["name"])
+
+    def tell(self, raw: Json, status: Json) -> None:
+        """Writes a polecat's status."""
+        raw["status"] = {**raw.get("status", {}), **status}
+        self.server.put(POLECAT.kind, raw["metadata"]["name"], raw)
+
+    def condition(self, type_: str, reason: str) -> Json:
+        """A condition that is True."""
+        stamp = self.clock.now().isoformat()
+        return {"type": type_, "status": "True", "reason": reason, "message": "so", "lastTransitionTime": stamp}
+
+    @staticmethod
+    def _is_at_work(raw: Json) -> bool:
+        status = raw.get("status", {})
+        ended = any(condition["type"] == "Finished" for condition in status.get("conditions", []))
+        return bool(status.get("claim")) and not ended
+
+
+class Simulation(PodHands):
     """Server, operator, and the hands that users, agents and town pods have."""
 
     def __init__(self, *, max_polecats: int = 3, slots: int = 4) -> None:
-        self.clock = MovedClock()
-        self.server = FakeServer(self.clock)
+        super().__init__()
         self.max_polecats = max_polecats
         self.server.add(TOWN.kind, "main", {"slots": slots})
         self.server.add(
@@ -302,35 +365,11 @@ class Simulation:
         self.operator = OneOperator(self.server, self.clock)
         self.server.changes.clear()
 
-    def polecat_status(self, raw: Json, status: Json) -> None:
-        """A town pod writes a polecat's status."""
-        raw["status"] = {**raw.get("status", {}), **status}
-        self.server.put(POLECAT.kind, raw["metadata"]["name"], raw)
-
-    def condition(self, type_: str, reason: str) -> Json:
-        """A condition that is True."""
-        stamp = self.clock.now().isoformat()
-        return {"type": type_, "status": "True", "reason": reason, "message": "so", "lastTransitionTime": stamp}
-
     def claim(self, raw: Json) -> None:
         """The pod takes a polecat."""
         if not raw.get("status", {}).get("claim") and "deletionTimestamp" not in raw["metadata"]:
             claim = {"pod": "main-0", "podUID": "pod", "time": self.clock.now().isoformat()}
-            self.polecat_status(raw, {"claim": claim, "conditions": [self.condition("Ready", "Running")]})
-
-    def finish(self, raw: Json, reason: str) -> None:
-        """A claimed polecat's attempt ends."""
-        status = raw.get("status", {})
-        ended = any(condition["type"] == "Finished" for condition in status.get("conditions", []))
-        if status.get("claim") and not ended:
-            self.polecat_status(raw, {"conditions": [self.condition("Finished", reason)]})
-
-    def settle(self, raw: Json) -> None:
-        """The pod is through with a polecat that is being deleted."""
-        if "deletionTimestamp" in raw["metadata"]:
-            self.finish(raw, "Cancelled")
-            raw["metadata"]["finalizers"] = []
-            self.server.remove(POLECAT.kind, raw["metadata"]["name"])
+            self.tell(raw, {"claim": claim, "conditions": [self.condition("Ready", "Running")]})
 
     async def hear(self, count: int) -> None:
         """The watch tells the next changes."""

@@ -104,7 +104,7 @@ async def act(simulation: WideSimulation, what: str, *more: Any) -> None:
     if what in ("apply", "suspend", "rerun", "delete", "wipe status"):
         _act_as_user(simulation, what, *more)
     elif what in ("claim", "publish", "finish", "settle", "vanish", "kill by hand"):
-        _act_on_polecat(simulation, what, *more)
+        simulation.act_on_polecat(what, *more)
     elif what == "claim all":
         for raw in server.of(POLECAT.kind):
             simulation.claim(raw)
@@ -127,27 +127,6 @@ async def act(simulation: WideSimulation, what: str, *more: Any) -> None:
     else:
         simulation.clock.seconds += more[0]
         simulation.report()
-
-
-def _act_on_polecat(simulation: WideSimulation, what: str, number: int, *more: Any) -> None:
-    """Something happens to the polecat of this number, if there is one."""
-    server = simulation.server
-    polecats = server.of(POLECAT.kind)
-    if number >= len(polecats):
-        return
-    raw = polecats[number]
-    if what == "claim":
-        simulation.claim(raw)
-    elif what == "publish":
-        simulation.publish(raw)
-    elif what == "finish":
-        simulation.finish(raw, more[0])
-    elif what == "settle":
-        simulation.settle(raw)
-    else:
-        if what == "vanish":
-            raw["metadata"]["finalizers"] = []
-        server.remove(POLECAT.kind, raw["metadata"]["name"])
 
 
 def _act_as_user(simulation: WideSimulation, what: str, name: str, *more: Any) -> None:

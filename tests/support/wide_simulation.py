@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN
-from support.operator_simulation import START, FakeServer, Json, MovedClock, OneOperator
+from support.operator_simulation import START, Json, OneOperator, PodHands
 from support.story_text import tell
 
 PODS = {"main": ("main-0", "main-1"), "side": ("side-0",)}
@@ -19,12 +19,11 @@ RIGS: dict[str, tuple[str, int, list[str]]] = {
 """Rig → (town, most polecats, pool)."""
 
 
-class WideSimulation:
+class WideSimulation(PodHands):
     """A server, operators that each hear of changes in their own time, and the hands of users, agents and pods."""
 
     def __init__(self, operators: int) -> None:
-        self.clock = MovedClock()
-        self.server = FakeServer(self.clock)
+        super().__init__()
         for town, slots in SLOTS.items():
             self.server.add(TOWN.kind, town, {"slots": slots})
         for rig, (town, most, names) in RIGS.items():
@@ -88,24 +87,12 @@ class WideSimulation:
             return
         now = self.clock.now().isoformat()
         claim = {"pod": pod, "podUID": f"{pod}-uid", "time": now}
-        self._status(raw, {"claim": claim, "conditions": [self._condition("Ready", "Running")]})
-
-    def publish(self, raw: Json) -> None:
-        """A claimed polecat's agent has called done."""
-        if raw.get("status", {}).get("claim") and not _ended(raw):
-            self._status(raw, {"conditions": [self._condition("Ready", "Publishing")]})
-
-    def finish(self, raw: Json, reason: str) -> None:
-        """A claimed polecat's attempt ends."""
-        if raw.get("status", {}).get("claim") and not _ended(raw):
-            self._status(raw, {"conditions": [self._condition("Finished", reason)]})
+        self.tell(raw, {"claim": claim, "conditions": [self.condition("Ready", "Running")]})
 
     def settle(self, raw: Json) -> None:
         """The pod is through with a polecat that is being deleted."""
-        if "deletionTimestamp" in raw["metadata"] and raw["spec"]["pod"] not in self.silent:
-            self.finish(raw, "Cancelled")
-            raw["metadata"]["finalizers"] = []
-            self.server.remove(POLECAT.kind, raw["metadata"]["name"])
+        if raw["spec"]["pod"] not in self.silent:
+            super().settle(raw)
 
     def hear(self, which: int, count: int) -> None:
         """The watch of one operator tells the next changes."""
@@ -156,15 +143,3 @@ class WideSimulation:
             change = self.server.changes.popleft()
             for each in self.unheard:
                 each.append(change)
-
-    def _status(self, raw: Json, status: Json) -> None:
-        raw["status"] = {**raw.get("status", {}), **status}
-        self.server.put(POLECAT.kind, raw["metadata"]["name"], raw)
-
-    def _condition(self, type_: str, reason: str) -> Json:
-        stamp = self.clock.now().isoformat()
-        return {"type": type_, "status": "True", "reason": reason, "message": "so", "lastTransitionTime": stamp}
-
-
-def _ended(raw: Json) -> bool:
-    return any(condition["type"] == "Finished" for condition in raw["status"].get("conditions", []))

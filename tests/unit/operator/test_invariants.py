@@ -93,19 +93,7 @@ async def act(simulation: Simulation, what: str, *more: Any) -> None:
     if what in ("apply", "suspend", "rerun", "delete"):
         await act_as_user(simulation, what, *more)
     elif what in ("claim", "finish", "settle", "vanish"):
-        polecats = server.of(POLECAT.kind)
-        if more[0] >= len(polecats):
-            return
-        raw = polecats[more[0]]
-        if what == "claim":
-            simulation.claim(raw)
-        elif what == "finish":
-            simulation.finish(raw, more[1])
-        elif what == "settle":
-            simulation.settle(raw)
-        else:
-            raw["metadata"]["finalizers"] = []
-            server.remove(POLECAT.kind, raw["metadata"]["name"])
+        simulation.act_on_polecat(what, *more)
     elif what == "hear":
         await simulation.hear(more[0])
     elif what == "work":
