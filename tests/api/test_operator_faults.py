@@ -1,47 +1,17 @@
 """What the operator does when pods, polecats and operators fail: on the real API server, with a played town."""
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
 from polecat_api.protocol import OPERATOR_LEASE
 from polecat_kube.api import KubeApi
 from polecat_kube.resources import LEASE, POLECAT, RIG
 from support.control_plane import SharedControlPlane
+from support.operator_process import operator_process
 from support.played_town import PlayedTown, eventually, find, running_operator
 
-LEASE_TIMES = {
-    "POLECAT_OPERATOR_LEASE_SECONDS": "6",
-    "POLECAT_OPERATOR_RENEW_SECONDS": "4",
-    "POLECAT_OPERATOR_RETRY_SECONDS": "0.5",
-}
+LEASE_TIMES = {"LEASE_SECONDS": "6", "RENEW_SECONDS": "4", "RETRY_SECONDS": "0.5"}
 """Shorter than in production, so that a test need not wait for 15 s."""
-
-
-@asynccontextmanager
-async def operator_process(
-    plane: SharedControlPlane, namespace: str, identity: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m polecat_operator` for one namespace; killed at the end if it still runs."""
-    env = {
-        "PATH": os.environ["PATH"],
-        "KUBECONFIG": str(plane.kubeconfig),
-        "POLECAT_OPERATOR_NAMESPACE": namespace,
-        "POLECAT_OPERATOR_WATCH_NAMESPACES": f'["{namespace}"]',
-        "POLECAT_OPERATOR_TOWN_WORKLOADS": "external",
-        "POLECAT_OPERATOR_IDENTITY": identity,
-        **LEASE_TIMES,
-    }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "polecat_operator", env=env)
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 async def leader(api: KubeApi, namespace: str) -> str:
@@ -63,14 +33,14 @@ async def test_killed_operator_is_followed_by_one_that_adopts_what_runs(
     control_plane: SharedControlPlane, kube_api: KubeApi, namespace: str
 ) -> None:
     async with PlayedTown(kube_api, namespace).open() as town:
-        async with operator_process(control_plane, namespace, "first") as first:
+        async with operator_process(control_plane, namespace, IDENTITY="first", **LEASE_TIMES) as first:
             await town.bead("one")
             await town.until_polecat("web-toast")
             await town.running("web-toast")
             await town.until_bead("one", "Running")
             first.send_signal(signal.SIGKILL)
         await town.bead("two")
-        async with operator_process(control_plane, namespace, "second"):
+        async with operator_process(control_plane, namespace, IDENTITY="second", **LEASE_TIMES):
             await town.until_polecat("web-maple")
             await town.finish("web-toast", "Done")
             done = await town.until_bead("one", "Done")
@@ -83,10 +53,10 @@ async def test_operator_that_is_ended_hands_over_at_once(
 ) -> None:
     async with (
         PlayedTown(kube_api, namespace).open() as town,
-        operator_process(control_plane, namespace, "first") as first,
+        operator_process(control_plane, namespace, IDENTITY="first", **LEASE_TIMES) as first,
     ):
         await until_leader(kube_api, namespace, "first")
-        async with operator_process(control_plane, namespace, "second"):
+        async with operator_process(control_plane, namespace, IDENTITY="second", **LEASE_TIMES):
             await town.bead("one")
             await town.until_polecat("web-toast")
             first.send_signal(signal.SIGTERM)
@@ -102,11 +72,11 @@ async def test_operator_that_was_frozen_does_not_act_on_what_it_used_to_know(
 ) -> None:
     async with (
         PlayedTown(kube_api, namespace).open() as town,
-        operator_process(control_plane, namespace, "first") as first,
+        operator_process(control_plane, namespace, IDENTITY="first", **LEASE_TIMES) as first,
     ):
         await until_leader(kube_api, namespace, "first")
         first.send_signal(signal.SIGSTOP)
-        async with operator_process(control_plane, namespace, "second"):
+        async with operator_process(control_plane, namespace, IDENTITY="second", **LEASE_TIMES):
             await until_leader(kube_api, namespace, "second")
             await asyncio.gather(*(town.bead(f"b{number}") for number in range(5)))
             for name in ("toast", "maple", "birch", "shadow", "copper"):

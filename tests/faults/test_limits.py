@@ -10,11 +10,10 @@ import asyncio
 import json
 import os
 import re
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +24,7 @@ from polecat_api.times import parse_time
 from polecat_kube.api import KubeApi
 from polecat_kube.resources import BEAD, EVENT, POLECAT, RIG, TOWN
 from support.control_plane import SharedControlPlane
+from support.operator_process import operator_process
 from support.played_town import PlayedTown, condition, eventually, find, timestamp
 
 Json = dict[str, Any]
@@ -53,21 +53,9 @@ pytestmark = pytest.mark.timeout(3600 if FULL else 300)
 @asynccontextmanager
 async def operator(plane: SharedControlPlane, namespace: str) -> AsyncIterator[psutil.Process]:
     """An operator for one namespace, as a process of its own."""
-    env = {
-        "PATH": os.environ["PATH"],
-        "KUBECONFIG": str(plane.kubeconfig),
-        "POLECAT_OPERATOR_NAMESPACE": namespace,
-        "POLECAT_OPERATOR_WATCH_NAMESPACES": f'["{namespace}"]',
-        "POLECAT_OPERATOR_TOWN_WORKLOADS": "external",
-    }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "polecat_operator", env=env)
-    try:
+    async with operator_process(plane, namespace) as process:
         yield psutil.Process(process.pid)
         assert process.returncode is None, "the operator has lived all through the test"
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 async def many(work: Iterable[Awaitable[object]]) -> None:
