@@ -28,35 +28,24 @@ USER_ACCOUNT = "polecat-user"
 TOKEN_HOURS = 8760
 """Life of a service account's token; every start makes new ones, so a cluster may run a year at a time."""
 
-_TOWN_ACCESS = """\
+_ACCOUNT = """\
 apiVersion: v1
 kind: ServiceAccount
 metadata: {{name: {account}, namespace: {namespace}}}
----
+"""
+_IN_NAMESPACE = """\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {{name: {account}, namespace: {namespace}}}
 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {account}}}
 subjects:
   - {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: {account}-{namespace}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {reviews}}}
-subjects:
-  - {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}
 """
-
-_USER_ACCESS = """\
-apiVersion: v1
-kind: ServiceAccount
-metadata: {{name: {account}, namespace: {namespace}}}
----
+_EVERYWHERE = """\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {{name: {account}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {account}}}
+metadata: {{name: {binding}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {role}}}
 subjects:
   - {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}
 """
@@ -98,13 +87,18 @@ async def grant_town(kubectl: Path, kubeconfig: Path, namespace: str, scratch: P
 
     `scratch` is a file that may be written for it.
     """
-    write_private(scratch, _TOWN_ACCESS.format(account=TOWN_ACCOUNT, namespace=namespace, reviews=TOWN_REVIEWS_ROLE))
+    binding = f"{TOWN_ACCOUNT}-{namespace}"
+    parts = "---\n".join((_ACCOUNT, _IN_NAMESPACE, _EVERYWHERE))
+    given = {"account": TOWN_ACCOUNT, "namespace": namespace, "binding": binding, "role": TOWN_REVIEWS_ROLE}
+    write_private(scratch, parts.format(**given))
     await kubectl_run(kubectl, kubeconfig, ["apply", *_APPLY, "-f", str(scratch)])
 
 
 async def grant_user(kubectl: Path, kubeconfig: Path, scratch: Path) -> None:
     """Makes the account that the user of this machine has at the dashboard. `scratch` may be written for it."""
-    write_private(scratch, _USER_ACCESS.format(account=USER_ACCOUNT, namespace=SYSTEM_NAMESPACE))
+    parts = "---\n".join((_ACCOUNT, _EVERYWHERE))
+    given = {"account": USER_ACCOUNT, "namespace": SYSTEM_NAMESPACE, "binding": USER_ACCOUNT, "role": USER_ACCOUNT}
+    write_private(scratch, parts.format(**given))
     await kubectl_run(kubectl, kubeconfig, ["apply", *_APPLY, "-f", str(scratch)])
 
 

@@ -10,7 +10,7 @@ import aiohttp
 
 from polecat_kube.resources import POLECAT
 from support.fake_agent import Faults
-from support.town_harness import LONG, POD, TownHarness, git
+from support.town_harness import LONG, POD, TownHarness
 
 COMMIT = "git add -A && git commit -q -m Work"
 _HOLDER = re.compile(r'is held by \{\\+"pid\\+": (\d+)')
@@ -128,13 +128,7 @@ async def test_i36_a_drain_is_done_within_the_grace_period(watched_harness: Town
     late = await harness.sling("late", name="late")
     async with asyncio.timeout(GRACE_SECONDS):
         assert await harness.town.wait() == 0
-    refs = await harness.remote_refs()
-    for polecat in polecats:
-        status = await harness.status(polecat)
-        assert await harness.condition(polecat, "Finished") == ("True", "Interrupted")
-        assert refs[status["savedRef"]] == status["savedCommit"]
-        names = (await git(harness.remote, "ls-tree", "--name-only", status["savedCommit"])).split()
-        assert {"one.txt", "two.txt"} <= set(names)
+    await harness.all_saved(polecats, "one.txt", "two.txt")
     assert "claim" not in await harness.status(late)
     assert not harness.agents()
 

@@ -319,6 +319,16 @@ class TownHarness:
         lines = (await git(self.directory, "ls-remote", str(self.remote))).splitlines()
         return {ref: commit for commit, ref in (line.split("\t") for line in lines)}
 
+    async def all_saved(self, polecats: Sequence[Json], *files: str) -> None:
+        """Fails unless each was interrupted, and the remote has its saved commit with these files."""
+        refs = await self.remote_refs()
+        for polecat in polecats:
+            status = await self.status(polecat)
+            assert await self.condition(polecat, "Finished") == ("True", "Interrupted")
+            assert refs[status["savedRef"]] == status["savedCommit"]
+            saved = (await git(self.remote, "ls-tree", "--name-only", status["savedCommit"])).split()
+            assert set(files) <= set(saved)
+
     def journal(self, polecat: Json) -> list[Json]:
         """The events of the attempt."""
         spec = polecat["spec"]

@@ -17,11 +17,7 @@ def check_towns(facts: Facts) -> Iterator[Finding]:
     """Towns that are not Ready, Isolated, or that are Stalled; pods that have gone silent."""
     for town in facts.towns:
         subject = f"town {name_of(town)}"
-        ready = condition_of(town, Type.READY)
-        if ready is None:
-            yield Finding(subject, "no operator has looked at it yet", "see whether the operator runs")
-        elif ready.get("status") != "True":
-            yield Finding(subject, f"is not ready: {_words(ready)}", "see the town's log (`kubectl describe town`)")
+        yield from _unready(subject, town, "see the town's log (`kubectl describe town`)")
         isolated = condition_of(town, Type.ISOLATED)
         if isolated is not None and isolated.get("status") == "False":
             yield Finding(
@@ -37,16 +33,16 @@ def check_rigs(facts: Facts) -> Iterator[Finding]:
     """Rigs that can't start a polecat."""
     for rig in facts.rigs:
         subject = f"rig {name_of(rig)}"
-        ready = condition_of(rig, Type.READY)
-        if ready is None:
-            yield Finding(subject, "no operator has looked at it yet", "see whether the operator runs")
-        elif ready.get("status") != "True":
-            yield Finding(
-                subject,
-                f"is not ready: {_words(ready)}",
-                "mend its repository, credentials or townRef; it is tried again",
-            )
+        yield from _unready(subject, rig, "mend its repository, credentials or townRef; it is tried again")
         yield from _stalled(subject, rig)
+
+
+def _unready(subject: str, item: Json, advice: str) -> Iterator[Finding]:
+    ready = condition_of(item, Type.READY)
+    if ready is None:
+        yield Finding(subject, "no operator has looked at it yet", "see whether the operator runs")
+    elif ready.get("status") != "True":
+        yield Finding(subject, f"is not ready: {_words(ready)}", advice)
 
 
 def _stalled(subject: str, item: Json) -> Iterator[Finding]:

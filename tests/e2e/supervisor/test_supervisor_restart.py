@@ -76,13 +76,7 @@ async def test_draining_saves_all_and_exits_with_zero(harness: TownHarness) -> N
     for polecat in polecats:
         await reached(harness, polecat, "two.txt")
     assert await harness.drain_town() == 0
-    refs = await harness.remote_refs()
-    for polecat in polecats:
-        status = await harness.status(polecat)
-        assert await harness.condition(polecat, "Finished") == ("True", "Interrupted")
-        assert refs[status["savedRef"]] == status["savedCommit"]
-        names_saved = (await git(harness.remote, "ls-tree", "--name-only", status["savedCommit"])).split()
-        assert {"one.txt", "two.txt"} <= set(names_saved)
+    await harness.all_saved(polecats, "one.txt", "two.txt")
     assert not harness.agents()
     entry = await harness.pod_entry()
     assert entry is not None
