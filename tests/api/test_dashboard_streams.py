@@ -17,6 +17,7 @@ from polecat_kube.api import KubeApi
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN
 from support.control_plane import Kubectl, SharedControlPlane
 from support.dashboard_site import USER_RULES, Browser, Site, dashboard_site, person
+from support.objects import polecat_spec
 from support.small_town import SmallTown
 
 STREAM = "fix-login/1"
@@ -55,20 +56,7 @@ async def work(
 async def _make_objects(api: KubeApi, namespace: str, uid: str, url: str) -> None:
     model = {"provider": "openai-compatible", "name": "some-model", "endpoint": "https://models.example/v1"}
     rig = {"townRef": {"name": "main"}, "repository": {"url": "https://git.example/web.git"}, "model": model}
-    polecat = {
-        "name": "toast",
-        "rigRef": {"name": "web"},
-        "townRef": {"name": "main"},
-        "beadRef": {"name": "fix-login", "uid": uid},
-        "attempt": 1,
-        "pod": "main-0",
-        "branch": "polecat/toast/3fa2b1",
-        "baseBranch": "main",
-        "title": "Fix the login",
-        "model": "some-model",
-        "limits": {},
-        "tokenSecretRef": {"name": "web-toast-token"},
-    }
+    polecat = polecat_spec(beadRef={"name": "fix-login", "uid": uid})
     await api.create(TOWN, namespace, {"metadata": {"name": "main"}, "spec": {}})
     await api.create(RIG, namespace, {"metadata": {"name": "web"}, "spec": rig})
     await api.create(POLECAT, namespace, {"metadata": {"name": "web-toast"}, "spec": polecat})

@@ -13,6 +13,7 @@ from kubernetes.client.exceptions import ApiException
 
 from polecat_api import API_VERSION, GROUP, VERSION
 from polecat_api.crd import KINDS, file_name, render
+from support.objects import polecat_spec
 from support.paths import ROOT
 
 Json = dict[str, Any]
@@ -36,20 +37,7 @@ BEAD: Json = {
 POLECAT: Json = {
     "kind": "Polecat",
     "metadata": {"name": "web-toast"},
-    "spec": {
-        "name": "toast",
-        "rigRef": {"name": "web"},
-        "townRef": {"name": "main"},
-        "beadRef": {"name": "fix-login", "uid": "3fa2b19c-0000-4000-8000-000000000000"},
-        "attempt": 1,
-        "pod": "main-0",
-        "branch": "polecat/toast/3fa2b1",
-        "baseBranch": "main",
-        "title": "Fix the login",
-        "model": "some-model",
-        "limits": {},
-        "tokenSecretRef": {"name": "web-toast-token"},
-    },
+    "spec": polecat_spec(),
 }
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from polecat_api import protocol
 from polecat_api.polecat import Polecat
 from polecat_town.life.state import Identity, LifeState, Step
+from support.objects import polecat_spec
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 BASE = "a" * 40
@@ -27,20 +28,13 @@ def polecat(**status: Any) -> Polecat:
     return Polecat.model_validate(
         {
             "metadata": {"name": "web-toast", "namespace": "default", "uid": "u-1", "generation": 1},
-            "spec": {
-                "name": "toast",
-                "rigRef": {"name": "web"},
-                "townRef": {"name": "main"},
-                "beadRef": {"name": "fix", "uid": "b-1"},
-                "attempt": 2,
-                "pod": "main-0",
-                "branch": "polecat/toast/abcdef",
-                "baseBranch": "main",
-                "title": "Fix it",
-                "model": "m",
-                "limits": {},
-                "tokenSecretRef": {"name": "web-toast-token"},
-            },
+            "spec": polecat_spec(
+                beadRef={"name": "fix", "uid": "b-1"},
+                attempt=2,
+                branch="polecat/toast/abcdef",
+                title="Fix it",
+                model="m",
+            ),
             "status": status,
         }
     )

@@ -11,6 +11,7 @@ from polecat_api.town import Town
 from polecat_operator.statefulset import build_statefulset
 from polecat_operator.tokens import SigningKey, claims
 from polecat_operator.views import Phase, UnreadableError, parse, view_bead
+from support.objects import polecat_spec
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 META: dict[str, Any] = {
@@ -22,20 +23,15 @@ META: dict[str, Any] = {
     "creationTimestamp": NOW.isoformat(),
 }
 SPEC = {"rigRef": {"name": "web"}, "title": "one", "prompt": "secret words"}
-POLECAT_SPEC = {
-    "name": "toast",
-    "rigRef": {"name": "web"},
-    "townRef": {"name": "main"},
-    "beadRef": {"name": "one", "uid": "u-1"},
-    "attempt": 2,
-    "pod": "main-0",
-    "branch": "polecat/toast/aaaaaa",
-    "baseBranch": "main",
-    "title": "one",
-    "model": "m",
-    "limits": {"runSeconds": 100},
-    "tokenSecretRef": {"name": "t"},
-}
+POLECAT_SPEC = polecat_spec(
+    beadRef={"name": "one", "uid": "u-1"},
+    attempt=2,
+    branch="polecat/toast/aaaaaa",
+    title="one",
+    model="m",
+    limits={"runSeconds": 100},
+    tokenSecretRef={"name": "t"},
+)
 
 
 def test_prompt_stays_outside() -> None:

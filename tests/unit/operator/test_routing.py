@@ -11,6 +11,7 @@ from polecat_operator.executor import hold_polecat
 from polecat_operator.queue import Key, KeyedQueue
 from polecat_operator.routing import Router
 from polecat_operator.settings import Settings
+from support.objects import polecat_spec
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC).isoformat()
 TOKEN = Key("token", "default", "web-toast")
@@ -27,20 +28,7 @@ def polecat(*conditions: dict[str, Any]) -> dict[str, Any]:
             "generation": 1,
             "creationTimestamp": NOW,
         },
-        "spec": {
-            "name": "toast",
-            "rigRef": {"name": "web"},
-            "townRef": {"name": "main"},
-            "beadRef": {"name": "one", "uid": "u-1"},
-            "attempt": 1,
-            "pod": "main-0",
-            "branch": "polecat/toast/aaaaaa",
-            "baseBranch": "main",
-            "title": "one",
-            "model": "m",
-            "limits": {},
-            "tokenSecretRef": {"name": "t"},
-        },
+        "spec": polecat_spec(beadRef={"name": "one", "uid": "u-1"}),
         "status": {"claim": {"pod": "main-0", "podUID": "p-1", "time": NOW}, "conditions": list(conditions)},
     }
 
