@@ -125,11 +125,6 @@ class ObjectMeta(ApiModel):
     finalizers: list[str] = Field(default_factory=list)
     owner_references: list[OwnerReference] = Field(default_factory=list)
 
-    @property
-    def controller_uid(self) -> str | None:
-        """UID of the owner that manages this object, if any."""
-        return next((owner.uid for owner in self.owner_references if owner.controller), None)
-
 
 class Resource(ApiModel):
     """The envelope of every kind: subclasses add `spec` and `status` and describe themselves for the CRD."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import count
 
 POOL = (
@@ -31,9 +31,9 @@ def candidates(pool: Sequence[str]) -> Iterator[str]:
                 yield candidate
 
 
-def first_free(pool: Sequence[str], rig: str, taken_objects: Collection[str]) -> str:
-    """The first name whose object name is not among `taken_objects` (names of Polecats in the namespace)."""
-    return next(name for name in candidates(pool) if object_name(rig, name) not in taken_objects)
+def first_free(pool: Sequence[str], rig: str, *taken: Container[str]) -> str:
+    """The first name whose object name is in none of `taken` (names of Polecats in the namespace)."""
+    return next(name for name in candidates(pool) if not any(object_name(rig, name) in each for each in taken))
 
 
 def object_name(rig: str, name: str) -> str:

@@ -13,7 +13,6 @@ STREAM_READERS = Gauge(
 UPSTREAMS = Gauge("polecat_dashboard_upstreams", "Streams that are read from towns for tiles.", registry=REGISTRY)
 SESSIONS = Gauge("polecat_dashboard_sessions", "Signed-in browsers.", registry=REGISTRY)
 OBJECTS = Gauge("polecat_dashboard_objects", "Objects that are watched.", ["kind"], registry=REGISTRY)
-BATCHES = Counter("polecat_dashboard_batches_total", "Batches of changes made.", registry=REGISTRY)
 REFUSED = Counter("polecat_dashboard_refused_total", "Requests that were refused.", ["why"], registry=REGISTRY)
 ACTIONS = Counter("polecat_dashboard_actions_total", "What people did.", ["action", "outcome"], registry=REGISTRY)
 

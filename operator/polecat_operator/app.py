@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from polecat_api.protocol import OPERATOR_MANAGER
 from polecat_kube.api import KubeApi, sleep_before_retry
 from polecat_kube.connection import Connection
 from polecat_kube.errors import ApiError
@@ -36,7 +37,6 @@ from polecat_operator.tokens import Keys
 from polecat_operator.workers import work
 
 log = logging.getLogger(__name__)
-MANAGER = "polecat-operator"
 SWEEP_SECONDS = 5.0
 """How often it is looked whether pods have gone silent."""
 POSTERS = 2
@@ -52,9 +52,9 @@ class Operator:
         self._connection = connection
         self._settings = settings
         self._clock = clock or Clock()
-        self._api = KubeApi(connection, connections=16, manager=MANAGER)
+        self._api = KubeApi(connection, connections=16, manager=OPERATOR_MANAGER)
         self._lease_api = KubeApi(
-            connection, connections=2, timeout_seconds=max(1.0, settings.renew_seconds), manager=MANAGER
+            connection, connections=2, timeout_seconds=max(1.0, settings.renew_seconds), manager=OPERATOR_MANAGER
         )
         self._queue = KeyedQueue(later_limit=max(1, settings.workers // 4))
         self._board = Board()

@@ -37,10 +37,6 @@ class Permissions:
             streams=await self._streams(user, places),
         )
 
-    async def may_list(self, user: User, kind: str, namespace: str) -> bool:
-        """Whether objects of a kind are shown to the user."""
-        return await self._reviews.allowed(user, self._list(kind, namespace))
-
     async def may_get(self, user: User, kind: str, namespace: str, name: str) -> bool:
         """Whether the user may read this very object."""
         return await self._reviews.allowed(user, Access("get", GROUP, kind, namespace, name=name))

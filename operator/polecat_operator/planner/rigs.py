@@ -43,10 +43,7 @@ def closed_gate(standing: RigStanding, now: datetime) -> Gate | None:
         return Gate(Reason.RIG_NOT_READY, message)
     if not standing.pods:
         return Gate(Reason.TOWN_NOT_READY, f"no pod of town {standing.town_name} takes work; see its conditions")
-    for what, breaker in (
-        (f"rig {standing.name}", standing.breaker),
-        (f"town {standing.town_name}", standing.town_breaker),
-    ):
+    for what, breaker in _breakers(standing):
         if breaker.is_open(now):
             return Gate(Reason.BREAKER_OPEN, _breaker_message(what, breaker))
     return None
@@ -57,10 +54,7 @@ def full_gate(standing: RigStanding, used: int, now: datetime) -> Gate:
     rig = standing.rig
     if rig is not None and used >= rig.spec.polecats.max:
         return Gate(Reason.RIG_FULL, f"rig {standing.name} has {used} of {rig.spec.polecats.max} polecats")
-    for what, breaker in (
-        (f"rig {standing.name}", standing.breaker),
-        (f"town {standing.town_name}", standing.town_breaker),
-    ):
+    for what, breaker in _breakers(standing):
         if not breaker.closed:
             return Gate(Reason.BREAKER_OPEN, _breaker_message(what, breaker))
     if not any(pod.free > 0 for pod in standing.pods):

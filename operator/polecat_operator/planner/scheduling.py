@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from polecat_api.bead import Priority
-from polecat_api.names import candidates, object_name
+from polecat_api.names import first_free, object_name
 from polecat_operator.planner.placement import choose_pod
 from polecat_operator.world import Assignment, RigWorld, TownWorld, Waiting
 
@@ -59,11 +59,7 @@ def _choose_name(rig: RigWorld, waiting: Waiting, world: TownWorld, taken: set[s
         wanted = object_name(rig.name, waiting.intent)
         if wanted not in world.taken and wanted not in taken:
             return waiting.intent
-    for name in candidates(rig.pool):
-        made = object_name(rig.name, name)
-        if made not in world.taken and made not in world.taken_intents and made not in taken:
-            return name
-    raise AssertionError("candidates never end")
+    return first_free(rig.pool, rig.name, world.taken, world.taken_intents, taken)
 
 
 def positions(waiting: Sequence[Waiting]) -> dict[str, int]:
