@@ -32,10 +32,10 @@ class Settings(BaseSettings):
     watch_namespaces: tuple[str, ...] = Field(
         (), description="Namespaces to look after, as a JSON list; all of the cluster when empty."
     )
-    town_workloads: Literal["statefulset", "external"] = Field(
-        "statefulset", description="Who makes the town pods: the operator, or somebody else."
+    town_workloads: Literal["managed", "external"] = Field(
+        "managed", description="Who makes the town pods: the operator (managed), or somebody else (external)."
     )
-    image: str = Field("polecat:latest", description="Container image of towns that name none.")
+    town_image: str = Field("polecat:latest", description="Container image of towns that name none.")
     resync_seconds: float = Field(300.0, gt=0, description="How often everything is listed again, in seconds.")
     fencing_seconds: float = Field(
         FENCING_SECONDS, gt=0, description="A pod silent for so long, in seconds, has stopped its agents itself."

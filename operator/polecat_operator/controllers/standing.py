@@ -64,8 +64,8 @@ class StandingController:
         await self._write("town", key, status, standing.town.status.to_wire())
         context.fence.check()
         await self._keys.publish(key[0])
-        if context.settings.town_workloads == "statefulset":
-            body = build_statefulset(standing.town, context.settings.image)
+        if context.settings.town_workloads == "managed":
+            body = build_statefulset(standing.town, context.settings.town_image)
             if self._written.get(("workload", key), (0.0, {}))[1] != body:
                 await context.api.apply(STATEFUL_SET, key[0], body["metadata"]["name"], body)
                 self._written["workload", key] = (context.clock.mono(), body)
