@@ -84,6 +84,11 @@ class Reason(StrEnum):
     BRANCH_MISSING = "BranchMissing"
     BRANCH_BLOCKED = "BranchBlocked"
     CREDENTIALS_MISSING = "CredentialsMissing"
+    CREDENTIALS_MALFORMED = "CredentialsMalformed"
+    CREDENTIALS_REFUSED = "CredentialsRefused"
+    HOST_NOT_TRUSTED = "HostNotTrusted"
+    PROXY_FAILED = "ProxyFailed"
+    SSH_CLIENT_MISSING = "SshClientMissing"
     NOT_CHECKED = "NotChecked"
     POD_MISSING = "PodMissing"
     POD_SILENT = "PodSilent"
@@ -148,6 +153,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.BRANCH_MISSING: ReasonInfo("", "The rig's default branch does not exist in the repository."),
     Reason.BRANCH_BLOCKED: ReasonInfo("", "The repository has a branch with the name of the rig's branch prefix, so no branch can be made below it."),
     Reason.CREDENTIALS_MISSING: ReasonInfo("", "A Secret that the rig names does not exist or lacks a key."),
+    Reason.CREDENTIALS_MALFORMED: ReasonInfo("", "A value in the repository's Secret can't be used: a damaged key, a key with a passphrase, no certificate."),
+    Reason.CREDENTIALS_REFUSED: ReasonInfo("", "The remote does not accept what the repository's Secret holds, or does not open the repository to it."),
+    Reason.HOST_NOT_TRUSTED: ReasonInfo("", "The remote's SSH host key or TLS certificate is not one that is trusted; nothing was sent to it."),
+    Reason.PROXY_FAILED: ReasonInfo("", "The proxy before the repository can't be reached, or does not let the town through."),
+    Reason.SSH_CLIENT_MISSING: ReasonInfo("", "The town has no `ssh` program, which SSH repositories need."),
     Reason.NOT_CHECKED: ReasonInfo("", "The town has not looked at the repository yet."),
     Reason.POD_MISSING: ReasonInfo("", "No pod of the town has reported yet."),
     Reason.POD_SILENT: ReasonInfo("", "A pod of the town has not reported for a while."),

@@ -54,8 +54,12 @@ JWKS_KEY = "jwks.json"
 API_KEY_SECRET_KEY = "apiKey"  # noqa: S105
 USERNAME_SECRET_KEY = "username"  # noqa: S105
 PASSWORD_SECRET_KEY = "password"  # noqa: S105
+GIT_TOKEN_SECRET_KEY = "token"  # noqa: S105
+"""Another name of the password, as what makes tokens writes it."""
 SSH_KEY_SECRET_KEY = "ssh-privatekey"  # noqa: S105
 KNOWN_HOSTS_SECRET_KEY = "known_hosts"  # noqa: S105
+CA_SECRET_KEY = "ca.crt"  # noqa: S105
+PROXY_SECRET_KEY = "proxy"  # noqa: S105
 
 
 def token_secret_name(polecat: str) -> str:
