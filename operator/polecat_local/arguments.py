@@ -1,5 +1,6 @@
 """The command lines of the control plane's programs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from polecat_local.credentials import Credentials
@@ -18,6 +19,21 @@ CONTROLLERS = (
     "validatingadmissionpolicy-status-controller",
 )
 """Those without which ownership, namespaces and a Town's StatefulSet would not be real; no nodes, no pods."""
+
+NODE_CONTROLLERS = (
+    "deployment-controller",
+    "disruption-controller",
+    "endpoints-controller",
+    "endpointslice-controller",
+    "node-lifecycle-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolume-protection-controller",
+    "persistentvolumeclaim-protection-controller",
+    "pod-garbage-collector-controller",
+    "replicaset-controller",
+    "taint-eviction-controller",
+)
+"""What is needed besides where nodes run pods."""
 
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -53,17 +69,22 @@ def command_line(
     credentials: Credentials,
     unsafe_no_fsync: bool,
     audit_log: bool,
+    nodes_at: str | None,
 ) -> list[str]:
-    """Arguments (without the program itself) of etcd, kube-apiserver or kube-controller-manager."""
+    """Arguments (without the program itself) of etcd, kube-apiserver or kube-controller-manager.
+
+    `nodes_at`: see `ControlPlaneOptions`.
+    """
     match program:
         case "etcd":
             flags = _etcd(data_dir, ports, credentials)
             return [*flags, "--unsafe-no-fsync"] if unsafe_no_fsync else flags
         case "kube-apiserver":
-            flags = _api_server(ports, credentials)
+            flags = [*_api_server(ports, credentials), *_where(nodes_at)]
             return [*flags, *_audit(data_dir)] if audit_log else flags
         case "kube-controller-manager":
-            return _controller_manager(data_dir, credentials)
+            controllers = CONTROLLERS if nodes_at is None else (*CONTROLLERS, *NODE_CONTROLLERS)
+            return _controller_manager(data_dir, credentials, controllers)
         case _:
             raise ValueError(program)
 
@@ -105,7 +126,6 @@ def _api_server(ports: Ports, credentials: Credentials) -> list[str]:
         f"--etcd-cafile={credentials.file('ca.crt')}",
         f"--etcd-certfile={credentials.file('etcd.crt')}",
         f"--etcd-keyfile={credentials.file('etcd.key')}",
-        f"--bind-address={HOST}",
         f"--secure-port={ports.api}",
         f"--tls-cert-file={credentials.file('apiserver.crt')}",
         f"--tls-private-key-file={credentials.file('apiserver.key')}",
@@ -116,8 +136,18 @@ def _api_server(ports: Ports, credentials: Credentials) -> list[str]:
         "--authorization-mode=RBAC",
         "--anonymous-auth=false",
         "--service-cluster-ip-range=10.0.0.0/24",
+    ]
+
+
+def _where(nodes_at: str | None) -> list[str]:
+    if nodes_at is None:
         # Endpoints of the service `kubernetes` may not be loopback, and nobody here looks for them.
-        "--endpoint-reconciler-type=none",
+        return [f"--bind-address={HOST}", "--endpoint-reconciler-type=none"]
+    return [
+        "--bind-address=0.0.0.0",
+        f"--advertise-address={nodes_at}",
+        # For logs and exec: a name says which of a node's addresses its kubelet listens at.
+        "--kubelet-preferred-address-types=Hostname",
     ]
 
 
@@ -131,10 +161,10 @@ def _audit(data_dir: Path) -> list[str]:
     ]
 
 
-def _controller_manager(data_dir: Path, credentials: Credentials) -> list[str]:
+def _controller_manager(data_dir: Path, credentials: Credentials, controllers: Sequence[str]) -> list[str]:
     return [
         f"--kubeconfig={data_dir / 'kubeconfig'}",
-        f"--controllers={','.join(CONTROLLERS)}",
+        f"--controllers={','.join(controllers)}",
         f"--service-account-private-key-file={credentials.file('service-account.key')}",
         f"--root-ca-file={credentials.file('ca.crt')}",
         "--use-service-account-credentials",

@@ -40,6 +40,8 @@ class ControlPlaneOptions:
     """Lets etcd confirm writes before they are on disk: quicker, for tests only."""
     audit_log: bool = False
     """Writes who asked for what to `logs/audit.log`; for writes to our own kinds also what was sent and stored."""
+    nodes_at: str | None = None
+    """IPv4 address at which nodes and their pods reach the API server; None means loopback only, and no nodes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class _Base:
 
 
 class ControlPlane:
-    """A real API server with garbage collection, reachable on loopback only.
+    """A real API server with garbage collection, reachable on loopback only unless there are nodes.
 
     `start` and `stop` belong to one event loop; the processes die with the thread that called `start`.
     """
@@ -111,7 +113,8 @@ class ControlPlane:
         make_private(self.data_dir, "data")
         for name in ("etcd", "logs", "bin"):
             make_private(self.data_dir / name, "data")
-        credentials = ensure_credentials(self.data_dir)
+        nodes_at = self._options.nodes_at
+        credentials = ensure_credentials(self.data_dir, [nodes_at] if nodes_at else [])
         self._base = _Base(choose_ports(self.data_dir / "ports.json"), credentials)
         write_kubeconfig(self.kubeconfig, self.connection, "admin")
         link_kubectl(self.binaries.kubectl, self.data_dir / "bin")
@@ -177,6 +180,7 @@ class ControlPlane:
             credentials=base.credentials,
             unsafe_no_fsync=self._options.unsafe_no_fsync,
             audit_log=self._options.audit_log,
+            nodes_at=self._options.nodes_at,
         )
         # PATH and HOME are not needed; what users have set for Go or etcd must not change anything.
         env = {"HOME": str(self.data_dir), "PATH": "", **_GARBAGE_COLLECTION}

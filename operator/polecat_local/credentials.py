@@ -40,24 +40,27 @@ class Credentials:
         return self.file("ca.crt").read_text()
 
 
-def ensure_credentials(data_dir: Path) -> Credentials:
-    """Gives what is there, or makes it anew; a set that was not finished is made anew as a whole."""
+def ensure_credentials(data_dir: Path, addresses: Sequence[str] = ()) -> Credentials:
+    """Gives what is there, or makes it anew; a set that was not finished is made anew as a whole.
+
+    New certificates are good for these IP addresses as well as for loopback.
+    """
     directory = make_private(data_dir / "pki", "certificate")
     # Written last, so that it tells that the rest is whole.
     token_file = directory / "tokens.csv"
     if not token_file.exists():
-        _make_all(directory)
+        _make_all(directory, addresses)
     admin_token = token_file.read_text().split(",", 1)[0]
     return Credentials(directory, admin_token)
 
 
-def _make_all(directory: Path) -> None:
+def _make_all(directory: Path, addresses: Sequence[str]) -> None:
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("polecat", ca_key, None, ca_key, [])
+    ca = _certificate("polecat", ca_key, None, ca_key, [], [])
     _save(directory, "ca", ca, None)
     for name, usages in (("apiserver", [_SERVER]), ("etcd", [_SERVER, _CLIENT])):
         key = ec.generate_private_key(ec.SECP256R1())
-        _save(directory, name, _certificate(name, key, ca.subject, ca_key, usages), key)
+        _save(directory, name, _certificate(name, key, ca.subject, ca_key, usages, addresses), key)
     service_account_key = ec.generate_private_key(ec.SECP256R1())
     write_private(directory / "service-account.key", _key_pem(service_account_key))
     write_private(
@@ -76,8 +79,9 @@ def _certificate(
     issuer: x509.Name | None,
     issuer_key: ec.EllipticCurvePrivateKey,
     usages: Sequence[x509.ObjectIdentifier],
+    addresses: Sequence[str],
 ) -> x509.Certificate:
-    """Self-signed authority when `issuer` is None, else a leaf for the loopback addresses."""
+    """Self-signed authority when `issuer` is None, else a leaf for the loopback addresses and `addresses`."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     builder = (
@@ -96,7 +100,7 @@ def _certificate(
     )
     if issuer is not None:
         names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.DNSName("kubernetes.default.svc")]
-        names += [x509.IPAddress(ipaddress.ip_address(a)) for a in ("127.0.0.1", "::1", "10.0.0.1")]
+        names += [x509.IPAddress(ipaddress.ip_address(a)) for a in ("127.0.0.1", "::1", "10.0.0.1", *addresses)]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(list(usages)), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
