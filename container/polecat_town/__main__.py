@@ -14,6 +14,7 @@ from polecat_kube.api import KubeApi
 from polecat_kube.connection import connect
 from polecat_kube.errors import ConfigurationError
 from polecat_town import logs
+from polecat_town.metrics import REQUESTS
 from polecat_town.pod.guard import become_subreaper
 from polecat_town.settings import Settings
 from polecat_town.town import PartEndedError, TownPodProgram
@@ -33,9 +34,10 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     connection = connect()
+    measured = (REQUESTS.middleware,)
     async with (
-        KubeApi(connection, connections=_CONNECTIONS, manager=_MANAGER) as api,
-        KubeApi(connection, connections=1, manager=_MANAGER) as lease_api,
+        KubeApi(connection, connections=_CONNECTIONS, manager=_MANAGER, middlewares=measured) as api,
+        KubeApi(connection, connections=1, manager=_MANAGER, middlewares=measured) as lease_api,
     ):
         await TownPodProgram(settings, api, lease_api).run(stop)
 

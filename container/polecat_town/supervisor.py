@@ -74,6 +74,7 @@ class Supervisor:
     def set_slots(self, slots: int | None) -> None:
         """How many polecats the Town allows; None while it is not known."""
         self._slots = slots
+        metrics.SLOTS.set(slots or 0)
         self._freed.set()
 
     def is_current(self, identity: AgentIdentity) -> bool:

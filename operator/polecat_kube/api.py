@@ -43,9 +43,17 @@ class KubeApi:
     """
 
     def __init__(
-        self, connection: Connection, *, connections: int = 16, timeout_seconds: float = 20.0, manager: str = "polecat"
+        self,
+        connection: Connection,
+        *,
+        connections: int = 16,
+        timeout_seconds: float = 20.0,
+        manager: str = "polecat",
+        middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
     ) -> None:
+        """`middlewares` see every request, as those of aiohttp do."""
         self.connection = connection
+        self._middlewares = tuple(middlewares)
         self._manager = manager
         self._slots = asyncio.Semaphore(connections)
         self._timeout_seconds = timeout_seconds
@@ -60,6 +68,7 @@ class KubeApi:
             connector=aiohttp.TCPConnector(limit=0, ssl=tls if tls is not None else True),
             timeout=self._timeout,
             headers={"Accept": "application/json", "User-Agent": self._manager},
+            middlewares=self._middlewares,
         )
         return self
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from polecat_operator import metrics
 from polecat_operator.actions import WriteBead
 from polecat_operator.board import Board
-from polecat_operator.cache import Cache
+from polecat_operator.cache import Cache, ObjectKey
 from polecat_operator.clock import Clock
-from polecat_operator.planner.breaker import record
+from polecat_operator.planner.breaker import Breaker, record
 from polecat_operator.posting import EventPoster
 from polecat_operator.queue import Key, KeyedQueue, Lane
 
@@ -37,10 +37,19 @@ class Bookkeeper:
         now, rig = self._clock.now(), (bead.namespace, bead.rig)
         message = action.note.message if action.note else ""
         board = self._board
-        board.rig_breakers[rig] = record(board.rig_breakers[rig], bead.uid, ending, message, now, town=False)
+        after = record(board.rig_breakers[rig], bead.uid, ending, message, now, town=False)
+        _enter("rig", board.rig_breakers, rig, after)
         held = self._cache.rigs.items.get(rig)
         if held is not None:
             town = (rig[0], held.rig.spec.town_ref.name)
-            board.town_breakers[town] = record(board.town_breakers[town], bead.uid, ending, message, now, town=True)
+            after = record(board.town_breakers[town], bead.uid, ending, message, now, town=True)
+            _enter("town", board.town_breakers, town, after)
             self._queue.add(Key("schedule", *town), Lane.START)
             self._queue.add(Key("rig", *rig), Lane.LATER)
+
+
+def _enter(scope: str, breakers: dict[ObjectKey, Breaker], key: ObjectKey, after: Breaker) -> None:
+    """Puts a breaker in its place, and counts when it has opened."""
+    if after.open_until not in (None, breakers[key].open_until):
+        metrics.BREAKER_OPENINGS.labels(scope).inc()
+    breakers[key] = after

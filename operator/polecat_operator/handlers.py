@@ -14,6 +14,7 @@ from polecat_kube.informer import SILENT_SECONDS, WATCH_SECONDS
 from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN, ResourceType
 from polecat_operator.intake import Intake
 from polecat_operator.lean_kopf import ResourceMemories, ResourceMemory, kopf
+from polecat_operator.metrics import REQUESTS
 
 CONNECTIONS = 8
 """One for each watch, and some for lists."""
@@ -105,7 +106,7 @@ def session_for(connection: Connection) -> kopf.AiohttpSession:
     tls = connection.ssl_context()
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls if tls is not None else True),
-        middlewares=(authorize,),
+        middlewares=(authorize, REQUESTS.middleware),
     )
     return kopf.AiohttpSession(
         server=connection.server, aiohttp_session=session, default_namespace=connection.namespace

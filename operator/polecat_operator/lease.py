@@ -40,6 +40,11 @@ class Elector:
         if self._renewed is None or self._clock.mono() - self._renewed > self._settings.renew_seconds:
             raise LeaseLostError("the Lease was not renewed in time")
 
+    @property
+    def age_seconds(self) -> float:
+        """Since the last successful renewal was begun; 0 while the Lease is not this process's."""
+        return 0.0 if self._renewed is None else self._clock.mono() - self._renewed
+
     async def acquire(self) -> None:
         """Comes back when this process is the leader."""
         while True:

@@ -10,6 +10,7 @@ from polecat_kube.events import post_event
 from polecat_kube.resources import BEAD
 from polecat_operator.actions import Note
 from polecat_operator.clock import Clock
+from polecat_operator.metrics import DROPPED_EVENTS
 from polecat_operator.queue import PATIENCE_SECONDS, KeyedQueue
 
 COMPONENT = "polecat-operator"
@@ -35,7 +36,6 @@ class EventPoster:
         self._work = work
         self._clock = clock
         self._queue: asyncio.Queue[_Posting] = asyncio.Queue(BACKLOG)
-        self.dropped = 0
 
     async def _until_calm(self) -> None:
         """Lets urgent work go first, for a while."""
@@ -49,7 +49,7 @@ class EventPoster:
         try:
             self._queue.put_nowait(_Posting(namespace, name, uid, note))
         except asyncio.QueueFull:
-            self.dropped += 1
+            DROPPED_EVENTS.inc()
 
     async def run(self) -> None:
         """Posts until cancelled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -66,6 +66,15 @@ class KeyedQueue:
         return bool(self._busy[Lane.START] or self._busy[Lane.LIFE]) or any(
             self._lanes[lane] for lane in (Lane.START, Lane.LIFE)
         )
+
+    def waiting(self, now: float) -> dict[Lane, tuple[int, float]]:
+        """For each lane how many keys wait in it, and for how many seconds the first of them has; `now` of the loop."""
+        counts = Counter(self._waiting.values())
+        first = {
+            lane: next((since for key, since in self._lanes[lane] if self._waiting.get(key) is lane), now)
+            for lane in Lane
+        }
+        return {lane: (counts[lane], now - first[lane]) for lane in Lane}
 
     def add(self, key: Key, lane: Lane) -> None:
         """Puts a key in its lane; a key that waits in a slower lane moves up."""

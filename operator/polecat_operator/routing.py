@@ -9,8 +9,10 @@ from polecat_api.town import Town
 from polecat_operator.board import Board
 from polecat_operator.cache import Cache, HeldPolecat, HeldRig, HeldTown, ObjectKey
 from polecat_operator.clock import Clock
+from polecat_operator.metrics import CLAIM_SECONDS
 from polecat_operator.queue import Key, KeyedQueue, Lane
 from polecat_operator.settings import Settings
+from polecat_operator.tally import Tally
 from polecat_operator.views import BeadView, Phase, finished, is_deleting
 
 FIRST_REASON_SECONDS = 0.05
@@ -27,6 +29,8 @@ class Router:
         self._board = board
         self._settings = settings
         self.leading = False
+        self.tally = Tally()
+        self._clock = clock
         self.cache = Cache(self._bead, self._polecat, self._rig, self._town, clock)
 
     def lead(self) -> None:
@@ -48,6 +52,7 @@ class Router:
             self._new_polecat(held)
 
     def _bead(self, old: BeadView | None, new: BeadView | None) -> None:
+        self.tally.bead(old, new)
         bead = new or old
         if not self.leading or bead is None:
             return
@@ -64,6 +69,7 @@ class Router:
                 self._queue.add(Key("polecat", *key), Lane.LIFE)
 
     def _polecat(self, old: HeldPolecat | None, new: HeldPolecat | None) -> None:
+        self.tally.polecat(old, new)
         held = new or old
         if not self.leading or held is None:
             return
@@ -80,6 +86,15 @@ class Router:
             self._rig_key(rig, COUNTS_SECONDS)
         else:
             self._queue.add(Key("polecat", *held.key), Lane.LIFE)
+            self._time_claim(old.polecat, new.polecat)
+
+    def _time_claim(self, old: Polecat, new: Polecat) -> None:
+        """Only of a bead's first start: what it waits for between two attempts is no fault of ours."""
+        if old.status.claim is not None or new.status.claim is None or new.spec.attempt > 1:
+            return
+        bead = self.cache.beads.items.get((new.metadata.namespace, new.spec.bead_ref.name))
+        if bead is not None:
+            CLAIM_SECONDS.observe(max(0.0, (self._clock.now() - bead.created).total_seconds()))
 
     def _new_polecat(self, held: HeldPolecat) -> None:
         bead = held.polecat.spec.bead_ref.name
@@ -92,6 +107,7 @@ class Router:
             self._queue.add_after(Key("bead", held.key[0], bead), self._settings.claim_seconds + 0.1, Lane.LIFE)
 
     def _rig(self, old: HeldRig | None, new: HeldRig | None) -> None:
+        self.tally.rig(old, new)
         if not self.leading:
             return
         if old is not None and new is not None and _rig_matters(old.rig) == _rig_matters(new.rig):
@@ -103,6 +119,7 @@ class Router:
                 self._queue.add_after(Key("waiting", *held.key), FIRST_REASON_SECONDS, Lane.LIFE)
 
     def _town(self, old: HeldTown | None, new: HeldTown | None) -> None:
+        self.tally.town(old, new)
         held = new or old
         if not self.leading or held is None:
             return

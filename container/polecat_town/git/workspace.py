@@ -8,6 +8,7 @@ from polecat_town.domain.domain import Command, Completed, agent_environment, ru
 from polecat_town.errors import WorkspaceError
 from polecat_town.git import leftovers, scripts
 from polecat_town.git.private import PolecatRepository, words_of
+from polecat_town.git.timing import timed
 
 CHECKOUT_SECONDS = 600.0
 
@@ -22,6 +23,10 @@ class Workspace(PolecatRepository):
         of other polecats found under the name, is taken into the store before it is removed.
         Raises WorkspaceError, StoreError.
         """
+        with timed("worktree"):
+            return await self._create(start_commit)
+
+    async def _create(self, start_commit: str) -> str:
         await self.store.open()
         for commit in sorted({start_commit, self.base_commit}):
             if await self.store.refs.get(commit) is None:
@@ -42,9 +47,10 @@ class Workspace(PolecatRepository):
 
         Raises DomainError when it can't be started.
         """
-        env = {**agent_environment(self.store.rig_dir, self.name), **(extra_env or {})}
+        env = {**agent_environment(self.store.rig_dir, self.name, self.network), **(extra_env or {})}
         line = Command(("sh", "-c", command), self.worktree, env)
-        return await run_in_domain(self.domain, line, marker=self.uid, timeout_seconds=timeout_seconds)
+        domain = self.domain.at_work(self.network)
+        return await run_in_domain(domain, line, marker=self.uid, timeout_seconds=timeout_seconds)
 
     async def rescue(self, message: str) -> str | None:
         """Commits everything with this message and takes it over into the store; the commit, or None without work.

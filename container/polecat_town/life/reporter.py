@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from polecat_api.polecat import PolecatStatus
@@ -44,6 +45,12 @@ class Reporter:
         self.superseded = False
         self.last: PolecatStatus | None = None
         """What the API server has confirmed last."""
+        self._confirmed_at = time.monotonic()
+
+    @property
+    def age_seconds(self) -> float:
+        """Since the API server last took a status, or since there is this reporter."""
+        return time.monotonic() - self._confirmed_at
 
     async def report(self) -> None:
         """Comes back when the API server has a status at least as new as this call, or refuses its content.
@@ -96,4 +103,5 @@ class Reporter:
                 continue
             self._written = wanted
             self.last = status
+            self._confirmed_at = time.monotonic()
             return

@@ -17,7 +17,7 @@ from polecat_kube.resources import BEAD, SECRET
 from polecat_town import metrics
 from polecat_town.agent import process
 from polecat_town.agent.config import OPENAI_COMPATIBLE, AgentSetup
-from polecat_town.domain.domain import agent_domain, agent_environment, fresh_home, kill_marked
+from polecat_town.domain.domain import agent_environment, fresh_home, kill_marked
 from polecat_town.endpoint.tokens import unverified_claims
 from polecat_town.errors import RepositoryError, TownError
 from polecat_town.git.types import Fetched
@@ -105,6 +105,7 @@ async def open_workspace(life: Life) -> Workspace:
             identity.base_branch,
             life.state.base_commit or "",
             kilo=life.services.kilo,
+            network=life.services.pod.network,
         )
     return life.workspace
 
@@ -170,9 +171,9 @@ async def _launch(life: Life, workspace: Workspace, setup: AgentSetup) -> proces
     identity = life.identity
     agent = await process.start_agent(
         kilo=life.services.kilo,
-        domain=agent_domain(workspace.store.rig_dir, identity.name, life.services.kilo),
+        domain=workspace.domain.at_work(workspace.network),
         cwd=workspace.worktree,
-        base_environment=agent_environment(workspace.store.rig_dir, identity.name),
+        base_environment=agent_environment(workspace.store.rig_dir, identity.name, workspace.network),
         setup=setup,
         log_path=settings.log_file(identity.uid),
         marker=identity.uid,
@@ -253,7 +254,8 @@ async def prompt(life: Life) -> None:
     )
     await send(life, text)
     life.journal.append(Kind.PROMPT, text=text)
-    metrics.START_SECONDS.observe(life.seen().run_seconds)
+    if not life.state.prompted:
+        metrics.START_SECONDS.observe(life.seen().run_seconds)
     life.progress_at = life.checkpoint_at = time.monotonic()
     life.update(step=Step.RUNNING, prompted=True, refusal=None)
     life.report_soon()

@@ -14,7 +14,6 @@ from polecat_api.times import format_time, parse_time
 from polecat_kube.api import KubeApi
 from polecat_kube.errors import AlreadyExistsError, ApiError, ConflictError
 from polecat_kube.resources import LEASE
-from polecat_town import metrics
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +109,6 @@ class PodLease:
                 continue
             except ApiError as error:
                 log.warning("lease not renewed: %s", error)
-            metrics.LEASE_AGE_SECONDS.set(self.age_seconds)
             # From the beginning of the try: an API server that answers slowly is asked at once again.
             pause = self._renew_seconds if self.held.is_set() else min(2.0, self._renew_seconds)
             await asyncio.sleep(max(0.0, pause - (self._clock() - began)))

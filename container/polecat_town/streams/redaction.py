@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
+from polecat_town import metrics
 from polecat_town.streams.secret_forms import forms_of
 from polecat_town.streams.wrapped import unwrap
 
@@ -128,7 +129,10 @@ def replaced(text: str, spans: Iterable[Span]) -> str:
     for start, end in spans:
         pieces += [text[at:start], REDACTED]
         at = end
-    return "".join([*pieces, text[at:]]) if pieces else text
+    if not pieces:
+        return text
+    metrics.REDACTIONS.inc(len(pieces) // 2)
+    return "".join([*pieces, text[at:]])
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

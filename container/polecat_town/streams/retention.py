@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from polecat_town import metrics
 from polecat_town.streams.segments import Segment, StreamID, read_about, stored
 
 
@@ -68,6 +69,7 @@ def prune(root: Path, in_use: Mapping[StreamID, Path], now: float, age_seconds: 
             # It may go on after a restart, and has to go on counting; one that is older never will.
             in_use[stream] = files[-1].path
     chosen = choose(found, in_use, now, age_seconds, total_bytes)
+    metrics.STORED_STREAM_BYTES.set(sum(each.size_bytes for each in found) - sum(each.size_bytes for each in chosen))
     for segment in chosen:
         segment.path.unlink(missing_ok=True)
     for stream in {segment.stream for segment in chosen} - set(in_use):
