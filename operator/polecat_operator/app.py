@@ -27,6 +27,7 @@ from polecat_operator.handlers import watch_for_ever
 from polecat_operator.health import serve
 from polecat_operator.intake import Intake
 from polecat_operator.lease import Elector
+from polecat_operator.measuring import Measurer
 from polecat_operator.posting import EventPoster
 from polecat_operator.queue import KeyedQueue
 from polecat_operator.routing import Router
@@ -52,9 +53,14 @@ class Operator:
         self._connection = connection
         self._settings = settings
         self._clock = clock or Clock()
-        self._api = KubeApi(connection, connections=16, manager=OPERATOR_MANAGER)
+        measured = (metrics.REQUESTS.middleware,)
+        self._api = KubeApi(connection, connections=16, manager=OPERATOR_MANAGER, middlewares=measured)
         self._lease_api = KubeApi(
-            connection, connections=2, timeout_seconds=max(1.0, settings.renew_seconds), manager=OPERATOR_MANAGER
+            connection,
+            connections=2,
+            timeout_seconds=max(1.0, settings.renew_seconds),
+            manager=OPERATOR_MANAGER,
+            middlewares=measured,
         )
         self._queue = KeyedQueue(later_limit=max(1, settings.workers // 4))
         self._board = Board()
@@ -63,6 +69,7 @@ class Operator:
         self._cache = self._router.cache
         self._elector = Elector(self._lease_api, settings, self._clock)
         self._intake = Intake(self._cache)
+        self._measurer = Measurer(self._queue, self._board, self._router, self._elector, self._clock)
         self._keys = Keys(self._api, settings.namespace, self._clock, settings.key_rotation_seconds)
         books = Bookkeeper(self._cache, self._board, self._queue, self._events, self._clock)
         context = Context(
@@ -103,7 +110,7 @@ class Operator:
         Raises what ended it: LeaseLostError, or any defect.
         """
         async with self._api, self._lease_api:
-            runner = await serve(self._settings.listen, self._unready, self._measure)
+            runner = await serve(self._settings.listen, self._unready, self._measurer.look)
             tasks: list[asyncio.Task[Any]] = []
             try:
                 await self._run(tasks, on_watching)
@@ -221,11 +228,6 @@ class Operator:
 
     def _unready(self) -> str | None:
         return None if self._read.is_set() else self._unread
-
-    def _measure(self) -> None:
-        metrics.QUEUE_LENGTH.set(len(self._queue))
-        metrics.BEADS.set(len(self._cache.beads.items))
-        metrics.POLECATS.set(len(self._cache.polecats.items))
 
 
 def _task(name: str, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
