@@ -13,7 +13,7 @@ _WARDEN = "/domain/launch.py"
 
 
 def agent_processes(town_dir: Path) -> dict[str, list[psutil.Process]]:
-    """Polecat UID → its `kilo serve` processes, of the agents that work in this town's volume.
+    """Polecat UID → its `kilo serve` processes, of the agents that see their town's volume at this path.
 
     A child of an agent is none, though it looks like one between its fork and its exec; nor is the warden that
     started it.
@@ -68,10 +68,10 @@ def holds(repository: Path, tip: str, commit: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def living(town: Path) -> dict[str, tuple[int, ...]]:
+def living(town_dir: Path) -> dict[str, tuple[int, ...]]:
     """Polecat UID → its agents that still live after the whole table was read: one may follow another meanwhile."""
     found = {}
-    for uid, processes in agent_processes(town).items():
+    for uid, processes in agent_processes(town_dir).items():
         alive = [each.pid for each in processes if each.is_running() and is_awake(each)]
         found[uid] = tuple(alive)
     return found

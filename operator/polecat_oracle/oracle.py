@@ -50,17 +50,20 @@ class Oracle:
         remotes: Sequence[Path] = (),
         namespace: str | None = None,
         settle_seconds: float = SETTLE_SECONDS,
+        mounted_at: Path | None = None,
         tell: Callable[[Violation], None] = print,
     ) -> None:
         """`towns` are volumes; `remotes` the bare repositories of all rigs but those that name theirs by `file://`.
 
-        Without `towns` only what the API server tells is judged. `tell` gets each violation at once.
+        Without `towns` only what the API server tells is judged. `mounted_at`: where towns in containers see their
+        volumes. `tell` gets each violation at once.
         """
         self.violations: list[Violation] = []
         self.looks = 0
         """How often all was seen."""
         self._api, self._namespace, self._tell = api, namespace, tell
         self._towns, self._remotes = list(towns), set(remotes)
+        self._seen_at = self._towns if mounted_at is None else [mounted_at]
         self._sees_remotes = self._told_remotes = bool(remotes)
         self._seen = Seen(api, namespace)
         self._journals = Journals(self._towns)
@@ -126,7 +129,7 @@ class Oracle:
             passed_beads=passed[0],
             passed_polecats=passed[1],
             live=now.live,
-            processes={uid: pids for town in self._towns for uid, pids in living(town).items()},
+            processes={uid: pids for seen_at in self._seen_at for uid, pids in living(seen_at).items()},
             heads={repository: head for town in self._towns for repository, head in read_heads(town).items()},
             branches=branches(self._remotes),
             late=news.late,

@@ -1,4 +1,4 @@
-"""A small web application on loopback, for as long as a block lasts."""
+"""A small web application, on loopback unless told otherwise, for as long as a block lasts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def on_loopback(app: web.Application) -> AsyncIterator[str]:
+async def on_loopback(app: web.Application, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Its URL, on a free port. A request whose client goes away is cancelled; at the end nobody is waited for."""
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
+        await web.TCPSite(runner, host, 0).start()
+        port = runner.addresses[0][1]
         yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()

@@ -32,6 +32,7 @@ from polecat_local.demo.script import (
     find_position,
     resolve_tool,
 )
+from polecat_local.ports import HOST
 
 MODEL = "scripted"
 """Name of the model; any other name is accepted too."""
@@ -59,15 +60,27 @@ class ModelRequest:
 
 
 class ScriptedModel:
-    """The endpoint on loopback. `async with ScriptedModel() as model: model.url` or `start` and `stop`."""
+    """The endpoint, on loopback unless told otherwise.
+
+    `async with ScriptedModel() as model: model.url`, or `start` and `stop`.
+    """
 
     def __init__(
-        self, plays: Plays | None = None, *, pace_seconds: float = 0.0, api_key: str | None = None, port: int = 0
+        self,
+        plays: Plays | None = None,
+        *,
+        pace_seconds: float = 0.0,
+        api_key: str | None = None,
+        host: str = HOST,
+        port: int = 0,
     ) -> None:
-        """`pace_seconds`: how long an answer takes; `api_key`: any other is refused with 401; port 0: a free one."""
+        """`pace_seconds`: how long an answer takes; `api_key`: any other is refused with 401; `host`: another address
+        than loopback; port 0: a free one.
+        """
         self.plays: Plays = plays or {}
         self.pace_seconds = pace_seconds
         self.api_key = api_key
+        self.host = host
         self.port = port
         self.fault: Fault | None = None
         """What goes wrong with all requests, until it is None again."""
@@ -81,7 +94,7 @@ class ScriptedModel:
     @property
     def url(self) -> str:
         """Base URL for an OpenAI-compatible client."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://{self.host}:{self.port}/v1"
 
     async def start(self) -> None:
         """Listens. Raises OSError when the port is taken."""
@@ -91,7 +104,7 @@ class ScriptedModel:
         # hanging answers end with their connections; nothing here is worth waiting for
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        site = web.TCPSite(self._runner, self.host, self.port)
         try:
             await site.start()
         except OSError:
