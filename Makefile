@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: soak help setup demo test test-unit test-api test-e2e browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams clean
+.PHONY: image soak help setup demo test test-unit test-api test-e2e test-node node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,7 +30,7 @@ setup: $(READY) ## Install everything: Python packages, control plane, Kilo CLI 
 demo: setup ## Five beads, five agents at once on a sample repository; ends with a table of what arrived
 	@$(BIN)/polecat demo
 
-test: setup browser lint ## Run all tests
+test: setup browser node lint ## Run all tests
 	@$(PYTEST) tests
 
 test-unit: $(READY) ## Run the tests that do no I/O
@@ -41,6 +41,12 @@ test-api: setup ## Run the tests against a real API server
 
 test-e2e: setup browser ## Run the tests with the real Kilo CLI and a real browser
 	@$(PYTEST) tests/e2e
+
+test-node: setup node ## Run the tests on a real node: kubelet, containerd and the shipped image (root on Linux)
+	@$(BIN)/python -m pytest tests/node
+
+node: setup
+	@PYTHONPATH=tests $(BIN)/python -m support.node
 
 browser: $(READY) ## Get the browser that tests of the dashboard use, unless there is one
 	@PYTHONPATH=tests $(BIN)/python -m support.browser
@@ -55,13 +61,17 @@ format: $(READY) ## Bring the code into its form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-generate: $(READY) ## Make the CRDs and the reference pages from the models
+generate: $(READY) ## Make the CRDs, the reference pages and the Grafana board from what they are made of
 	@$(BIN)/python -m polecat_api.crd crds
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python manifests/monitoring/board.py
 
 lock: $(READY) ## Choose the newest versions of all Python packages and lock them with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --upgrade pyproject.toml --group dev --output-file requirements.lock
+
+image: $(READY) ## Build the container image; BASE=bootstrap for a base of Debian packages, BASE=… for another, TOOL=buildah|podman|docker
+	@$(BIN)/python container/image/build.py $(if $(BASE),--base $(BASE)) $(if $(TOOL),--tool $(TOOL)) $(if $(FRESH),--fresh)
 
 vendor: $(READY) ## Fetch the dashboard's third-party files again from npm, as the manifest says
 	@$(BIN)/python -m polecat_dashboard.vendoring

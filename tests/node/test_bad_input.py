@@ -1,0 +1,75 @@
+"""What a user can get wrong about a town: a condition says what and why, and all is well once it is mended."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from polecat_kube.resources import TOWN
+from support.node.cluster import IMAGE
+from support.node.world import TOWN_NAME, NodeWorld
+from support.whole import Json, condition
+
+LITTLE = {"requests": {"memory": "64Mi"}, "limits": {"memory": "1Gi"}}
+ENOUGH = {"requests": {"memory": "64Mi"}, "limits": {"memory": "4Gi"}}
+MUCH = {"requests": {"memory": "64Ti"}, "limits": {"memory": "64Ti"}}
+WRONG: list[tuple[str, Json, Json]] = [
+    ("ImageUnavailable", {"image": "registry.invalid/polecat:0"}, {"image": IMAGE}),
+    ("MemoryTooSmall", {"agentMemory": "3Gi", "resources": LITTLE}, {"resources": ENOUGH}),
+    ("PodUnschedulable", {"nodeSelector": {"kubernetes.io/arch": "pdp11"}}, {"nodeSelector": None}),
+    ("PodUnschedulable", {"resources": MUCH}, {"resources": ENOUGH}),
+]
+
+
+async def says(world: NodeWorld, reason: str) -> Json:
+    """The town, once it is not ready for this reason, with a sentence."""
+
+    def told(town: Json) -> bool:
+        return (condition(town, "Ready"), condition(town, "Ready", "reason")) == ("False", reason)
+
+    town = await world.until(TOWN, TOWN_NAME, told)
+    assert condition(town, "Ready", "message")
+    return town
+
+
+async def mended(world: NodeWorld, spec: dict[str, Any]) -> None:
+    """The user changes the spec, and the town becomes ready."""
+    await world.run("patch", f"town/{TOWN_NAME}", "--type=merge", "-p", json.dumps({"spec": spec}))
+    await becomes_ready(world)
+
+
+async def becomes_ready(world: NodeWorld) -> None:
+    """By itself."""
+    await world.until(TOWN, TOWN_NAME, lambda town: condition(town, "Ready") == "True")
+
+
+@pytest.mark.parametrize(("reason", "wrong", "right"), WRONG, ids=["image", "memory", "node", "size"])
+async def test_a_wrong_spec_is_told_and_can_be_mended(world: NodeWorld, reason: str, wrong: Json, right: Json) -> None:
+    await world.town(wait=False, **wrong)
+    await says(world, reason)
+    await mended(world, right)
+
+
+async def test_a_missing_storage_class_is_told_and_can_be_made(world: NodeWorld) -> None:
+    await world.town(wait=False, storage={"size": "1Gi", "className": "no-such-class"})
+    await says(world, "VolumeUnbound")
+
+
+async def test_a_quota_is_told_and_can_be_raised(world: NodeWorld) -> None:
+    await world.run("create", "quota", "tight", "--hard=pods=0")
+    await world.town(wait=False)
+    await says(world, "QuotaExceeded")
+    await world.run("delete", "quota", "tight")
+    await becomes_ready(world)
+
+
+async def test_a_limit_range_that_refuses_the_pod_is_told(world: NodeWorld) -> None:
+    limit = {"type": "Container", "max": {"memory": "1Gi"}}
+    body = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "tight"}, "spec": {"limits": [limit]}}
+    await world.run("apply", "-f", "-", stdin=json.dumps(body))
+    await world.town(wait=False)
+    await says(world, "PodRefused")
+    await world.run("delete", "limitrange", "tight")
+    await becomes_ready(world)
