@@ -16,24 +16,30 @@ from polecat_local.paths import make_private, write_private
 
 @dataclass(frozen=True)
 class Runner:
-    """The process that runs a cluster; the start time tells it from a later one with the same id."""
+    """The process that runs a cluster; the moment of its start tells it from a later one with the same id."""
 
     pid: int
-    start_time: float
+    start_ticks: int
+    """Since the machine booted: seconds since the epoch would change whenever the clock is set."""
 
     @classmethod
     def this_process(cls) -> "Runner":
         """The caller itself."""
-        return cls(os.getpid(), psutil.Process().create_time())
+        return cls(os.getpid(), _start_ticks(os.getpid()))
 
     def process(self) -> psutil.Process | None:
         """The process, if it still runs."""
         try:
             process = psutil.Process(self.pid)
-            alive = process.create_time() == self.start_time and process.status() != psutil.STATUS_ZOMBIE
+            alive = _start_ticks(self.pid) == self.start_ticks and process.status() != psutil.STATUS_ZOMBIE
             return process if alive else None
-        except psutil.Error:
+        except (psutil.Error, OSError):
             return None
+
+
+def _start_ticks(pid: int) -> int:
+    """Field 22 of `/proc/PID/stat`, see proc(5). Raises OSError when there is no such process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 class DataDir:
@@ -73,6 +79,11 @@ class DataDir:
         """Where the dashboard gives one-time links to who may open it."""
         return self.path / "dashboard.sock"
 
+    @property
+    def dashboard_sessions(self) -> Path:
+        """Who is signed in at the dashboard; browsers stay so when it is started again."""
+        return self.path / "dashboard-sessions.sqlite"
+
     def is_new(self) -> bool:
         """Whether nothing but logs has been kept here yet; asked before `claim`."""
         try:
@@ -111,7 +122,7 @@ class DataDir:
         """Who runs on it; None when nobody does."""
         try:
             content = json.loads((self.path / "up.pid").read_text())
-            runner = Runner(int(content["pid"]), float(content["start_time"]))
+            runner = Runner(int(content["pid"]), int(content["start_ticks"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return runner if runner.process() is not None else None

@@ -85,7 +85,7 @@ def test_data_directory_belongs_to_one(tmp_path: Path) -> None:
 
 
 def test_runner_of_another_life_is_nobody(tmp_path: Path) -> None:
-    (tmp_path / "up.pid").write_text(json.dumps({"pid": os.getpid(), "start_time": 1.0}))
+    (tmp_path / "up.pid").write_text(json.dumps({"pid": os.getpid(), "start_ticks": 1}))
     assert DataDir(tmp_path).runner() is None
 
 
