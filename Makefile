@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: image soak help setup demo test test-unit test-api test-e2e test-node node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams clean
+.PHONY: image soak help setup demo test test-unit test-api test-e2e test-node test-kind node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test-e2e: setup browser ## Run the tests with the real Kilo CLI and a real brows
 
 test-node: setup node ## Run the tests on a real node: kubelet, containerd and the shipped image (root on Linux)
 	@$(BIN)/python -m pytest tests/node
+
+test-kind: setup ## Run the same tests on a cluster that kind makes (needs kind and docker or podman)
+	@POLECAT_TEST_CLUSTER=kind $(BIN)/python -m pytest tests/node
 
 node: setup
 	@PYTHONPATH=tests $(BIN)/python -m support.node

@@ -14,43 +14,34 @@ import pytest_asyncio
 
 from support.control_plane import Kubectl
 from support.node.building import NodeProgramsError
-from support.node.cluster import Cluster, node_cluster
+from support.node.cluster import NEXT_IMAGE, Cluster, Images, node_cluster
+from support.node.kind import kind_cluster, why_no_kind
 from support.node.preflight import why_not
 from support.node.world import NodeWorld, node_world
 from support.paths import ROOT
 
+ON_KIND = os.environ.get("POLECAT_TEST_CLUSTER") == "kind"
+"""`make test-kind` runs the same tests on a cluster that kind makes."""
 OVERLAY = ROOT / "manifests" / "overlays" / "kind"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them on one worker, so that there is one cluster; what it takes to start it is not the tests' time."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("node"))
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"))
-            item.add_marker(pytest.mark.timeout(600, func_only=True))
-
-
 @pytest.fixture(scope="session")
-def image() -> Path:
-    """The shipped image as a docker-archive, built if need be; POLECAT_TEST_IMAGE names one that is there."""
-    if lacking := why_not():
+def images() -> Images:
+    """The shipped image, built if need be; POLECAT_TEST_IMAGE names a docker-archive that is there."""
+    if lacking := why_no_kind() if ON_KIND else why_not():
         pytest.skip(lacking)
     if given := os.environ.get("POLECAT_TEST_IMAGE"):
-        return Path(given)
-    build = [sys.executable, str(ROOT / "container" / "image" / "build.py"), "--base", "bootstrap"]
-    done = subprocess.run(build, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"the image can't be built here: {done.stderr.strip().splitlines()[-1]}")
-    return Path(done.stdout.strip().splitlines()[-1])
+        return Images(Path(given), Path(given))
+    base = [] if ON_KIND else ["--base", "bootstrap"]
+    return Images(*(build_image(*base, *again) for again in ((), ("--retag", NEXT_IMAGE))))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def cluster(image: Path) -> AsyncIterator[Cluster]:
-    """A node with the operator in it, as `kubectl apply -k` installs it."""
+async def cluster(images: Images) -> AsyncIterator[Cluster]:
+    """A cluster with the operator in it, as `kubectl apply -k` installs it."""
+    make = kind_cluster if ON_KIND else node_cluster
     try:
-        async with node_cluster(image) as running:
+        async with make(images) as running:
             await install(running)
             yield running
     except NodeProgramsError as error:
@@ -62,6 +53,15 @@ async def world(cluster: Cluster, tmp_path: Path) -> AsyncIterator[NodeWorld]:
     """A namespace that enforces Pod Security `restricted`, without a town yet."""
     async with node_world(cluster, tmp_path) as made:
         yield made
+
+
+def build_image(*arguments: str) -> Path:
+    """The archive that the image's own builder writes; without one on this machine the test is skipped."""
+    build = [sys.executable, str(ROOT / "container" / "image" / "build.py"), *arguments]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"the image can't be built here: {done.stderr.strip().splitlines()[-1]}")
+    return Path(done.stdout.strip().splitlines()[-1])
 
 
 async def install(cluster: Cluster) -> None:

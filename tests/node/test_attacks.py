@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+from support.node import MARKS
 from support.node.world import NodeWorld
 from support.whole import commit, condition
+
+pytestmark = MARKS
+
 
 TRY = r"""
 import errno, json, os, pathlib, signal, socket, subprocess

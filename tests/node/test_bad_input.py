@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from polecat_kube.resources import TOWN
+from support.node import MARKS
 from support.node.cluster import IMAGE
 from support.node.world import TOWN_NAME, NodeWorld
 from support.whole import Json, condition
+
+pytestmark = MARKS
+
 
 LITTLE = {"requests": {"memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 ENOUGH = {"requests": {"memory": "64Mi"}, "limits": {"memory": "4Gi"}}

@@ -6,9 +6,13 @@ import pytest
 
 from polecat_kube.resources import BEAD, TOWN
 from polecat_oracle.looking import agent_processes
+from support.node import MARKS
 from support.node.cluster import DATA_DIR, Cluster
 from support.node.world import TOWN_NAME, NodeWorld
 from support.whole import commit, condition
+
+pytestmark = MARKS
+
 
 EAT = "python3 -c \"import time; held = [bytearray(b'x' * (64 << 20)) for _ in range(60)]; time.sleep(600)\""
 FORK = "for n in $(seq 200); do setsid nohup sleep 900 >/dev/null 2>&1 & done; sleep 1; touch forked"

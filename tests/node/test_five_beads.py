@@ -10,9 +10,13 @@ from polecat_local.demo.plays import load_plays, script_of
 from polecat_local.demo.repository import create_repository, read_branch
 from polecat_local.demo.stage import CHECKS
 from polecat_oracle.looking import agent_processes
+from support.node import MARKS
 from support.node.cluster import DATA_DIR, Cluster
 from support.node.world import NodeWorld, node_world
 from support.whole import commit, condition
+
+pytestmark = MARKS
+
 
 FIVE = [f"bead-{number}" for number in range(1, 6)]
 

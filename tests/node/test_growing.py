@@ -7,9 +7,13 @@ import json
 import yaml
 
 from polecat_kube.resources import POD, TOWN
+from support.node import MARKS
 from support.node.cluster import NEXT_IMAGE
 from support.node.world import TOWN_NAME, NodeWorld
 from support.whole import Json, commit, condition
+
+pytestmark = MARKS
+
 
 THREE = ["one", "two", "three"]
 

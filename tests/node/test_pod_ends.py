@@ -6,9 +6,12 @@ import json
 
 import yaml
 
+from support.node import MARKS
 from support.node.cluster import Cluster
 from support.node.world import NodeWorld
 from support.whole import Json, commit
+
+pytestmark = MARKS
 
 
 async def at_work(world: NodeWorld, name: str) -> None:

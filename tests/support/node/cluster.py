@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,14 @@ DATA_DIR = Path("/data")
 """Where a town's container sees its volume."""
 _VOLUMES = 48
 _CLASS = "polecat-volumes"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Docker-archives of the shipped image, and of one that differs from it in nothing but its name."""
+
+    shipped: Path
+    next: Path
 
 
 class Cluster(Protocol):
@@ -92,11 +101,11 @@ class NodeCluster:
 
 
 @asynccontextmanager
-async def node_cluster(archive: Path) -> AsyncIterator[NodeCluster]:
-    """The node with the image of the archive and with volumes to claim."""
+async def node_cluster(images: Images) -> AsyncIterator[NodeCluster]:
+    """The node with both images and with volumes to claim."""
     programs = await node_programs(Cache(), Progress())
     with running_node(programs) as node:
-        for image in (IMAGE, NEXT_IMAGE):
+        for archive, image in ((images.shipped, IMAGE), (images.next, NEXT_IMAGE)):
             await asyncio.to_thread(node.import_image, archive, f"docker.io/library/{image}")
         cluster = NodeCluster(node)
         _make_volumes(cluster)
