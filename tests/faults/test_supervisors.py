@@ -71,7 +71,7 @@ async def test_i07_a_zombie_is_refused_when_it_wakes(watched_harness: TownHarnes
         {"bash": f"while [ ! -e go ]; do sleep 0.1; done; rm go; echo 1 > one.txt && {COMMIT}", "timeout_seconds": 600},
         {"done": "I am the zombie."},
     ]
-    await harness.start_town(fencing_seconds=3)
+    await harness.start_town(fencing_seconds=10)
     zombie, frozen = harness.town, await harness.sling("fought-over", script)
     assert zombie is not None
     await harness.until_running(frozen)
