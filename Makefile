@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: image soak help setup demo test test-unit test-api test-e2e test-node test-kind node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams clean
+.PHONY: image soak help setup demo test test-unit test-api test-e2e test-alerts test-node test-kind node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ test-kind: setup ## Run the same tests on a cluster that kind makes (needs kind 
 
 node: setup
 	@PYTHONPATH=tests $(BIN)/python -m support.node
+
+test-alerts: $(READY) ## Test the alerts with promtool, which is built once from its Go module (minutes)
+	@PYTHONPATH=tests $(BIN)/python -m support.promtool
+	@$(BIN)/python -m pytest tests/unit/test_monitoring.py
 
 browser: $(READY) ## Get the browser that tests of the dashboard use, unless there is one
 	@PYTHONPATH=tests $(BIN)/python -m support.browser

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from pydantic_settings import BaseSettings
 
 from polecat_api import API_VERSION
 from polecat_api.conditions import REASONS, Outcome
 from polecat_api.crd import KINDS, Kind, build_schema
 from polecat_api.fields import OWNERSHIP, Ownership
+from polecat_dashboard.metrics import REGISTRY as DASHBOARD_METRICS
 from polecat_dashboard.settings import Settings as DashboardSettings
+from polecat_operator.metrics import REGISTRY as OPERATOR_METRICS
 from polecat_operator.settings import Settings as OperatorSettings
+from polecat_town.metrics import REGISTRY as TOWN_METRICS
 from polecat_town.settings import Settings as TownSettings
 from polecat_town.streams.events import DATA, SCHEMA_VERSION, StreamEvent
 
@@ -31,7 +36,13 @@ def main(directory: Path) -> None:
 def pages() -> dict[str, str]:
     """File name → text of every page."""
     made = {f"{kind.model.__name__.lower()}.md": kind_page(kind) for kind in KINDS}
-    return {**made, "conditions.md": reasons_page(), "settings.md": settings_page(), "streams.md": streams_page()}
+    return {
+        **made,
+        "conditions.md": reasons_page(),
+        "metrics.md": metrics_page(),
+        "settings.md": settings_page(),
+        "streams.md": streams_page(),
+    }
 
 
 def kind_page(kind: Kind) -> str:
@@ -89,6 +100,48 @@ def settings_page() -> str:
             if field.default_factory is not None:
                 default = "found at start"
             lines.append(f"| `{prefix}{name.upper()}` | {default} | {_cell(field.description or '')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric as it is declared."""
+
+    name: str
+    """Without what a histogram adds: `_bucket`, `_count`, `_sum`."""
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+PROGRAMS = {"Operator": OPERATOR_METRICS, "Town": TOWN_METRICS, "Dashboard": DASHBOARD_METRICS}
+
+
+def figures(registry: CollectorRegistry) -> list[Figure]:
+    """All metrics of a program, by name; those without a value yet as well."""
+    found = []
+    for collector in registry._collector_to_names:  # what is public does not tell the labels
+        labels = tuple(getattr(collector, "_labelnames", ()))
+        for family in collector.collect():
+            ending = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            found.append(Figure(f"{family.name}{ending}", family.type, labels, family.documentation))
+    return sorted(found, key=lambda figure: figure.name)
+
+
+def metrics_page() -> str:
+    """The metrics of all programs."""
+    lines = [
+        NOTE,
+        "# Metrics\n",
+        "At `/metrics` of each program, in the text format of Prometheus. How they are read, shown and watched",
+        "stands in [operations.md](../operations.md#metrics-board-and-alerts).\n",
+    ]
+    for title, registry in PROGRAMS.items():
+        lines += [f"## {title}\n", "| metric | type | labels | what it is |", "|---|---|---|---|"]
+        for figure in figures(registry):
+            labels = ", ".join(f"`{label}`" for label in figure.labels)
+            lines.append(f"| `{figure.name}` | {figure.kind} | {labels} | {_cell(figure.meaning)} |")
         lines.append("")
     return "\n".join(lines)
 
