@@ -21,7 +21,7 @@ class Type(StrEnum):
 
     SUCCEEDED = "Succeeded"  # Bead
     READY = "Ready"  # all
-    RECONCILING = "Reconciling"  # Bead
+    RECONCILING = "Reconciling"  # Bead, Town
     STALLED = "Stalled"  # Bead, Rig, Town
     REPOSITORY_READY = "RepositoryReady"  # Rig
     PROGRESSING = "Progressing"  # Town
@@ -99,6 +99,17 @@ class Reason(StrEnum):
     ISOLATION_PARTIAL = "IsolationPartial"
     ISOLATION_NONE = "IsolationNone"
     SCALING = "Scaling"
+    ROLLING_OUT = "RollingOut"
+    MEMORY_TOO_SMALL = "MemoryTooSmall"
+    POD_UNSCHEDULABLE = "PodUnschedulable"
+    IMAGE_UNAVAILABLE = "ImageUnavailable"
+    VOLUME_UNBOUND = "VolumeUnbound"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    POD_REFUSED = "PodRefused"
+    CONTAINER_CRASHING = "ContainerCrashing"
+    POD_OUT_OF_MEMORY = "PodOutOfMemory"
+    WORKLOAD_REFUSED = "WorkloadRefused"
+    RIGHTS_MISSING = "RightsMissing"
     OK = "Ok"
 
 
@@ -168,6 +179,17 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.ISOLATION_PARTIAL: ReasonInfo("", "The kernel's Landlock is older; the message says what does not hold."),
     Reason.ISOLATION_NONE: ReasonInfo("", "The kernel has no Landlock: agents are separate processes, but can read each other's files."),
     Reason.SCALING: ReasonInfo("", "Fewer or more pods report than `spec.replicas` asks for."),
+    Reason.ROLLING_OUT: ReasonInfo("", "Pods are being replaced by pods of the present spec, one at a time; each is drained first."),
+    Reason.MEMORY_TOO_SMALL: ReasonInfo("", "`resources.limits.memory` has no room for one agent of `agentMemory` beside the supervisor: raise the one or lower the other."),
+    Reason.POD_UNSCHEDULABLE: ReasonInfo("", "No node can take a pod of the town; the message has the scheduler's words. Compare `resources`, `nodeSelector` and `tolerations` with the nodes."),
+    Reason.IMAGE_UNAVAILABLE: ReasonInfo("", "The image of a pod can't be pulled; see `image` and `imagePullSecrets`. It is tried again by itself."),
+    Reason.VOLUME_UNBOUND: ReasonInfo("", "The volume of a pod can't be made or bound; see `storage` and the storage classes of the cluster."),
+    Reason.QUOTA_EXCEEDED: ReasonInfo("", "A quota of the namespace leaves no room for a pod or its volume; raise it, or ask for less in `resources`, `storage` or `replicas`."),
+    Reason.POD_REFUSED: ReasonInfo("", "The API server refuses to make a pod, such as for Pod Security or a limit range; the message has its words."),
+    Reason.CONTAINER_CRASHING: ReasonInfo("", "The container of a pod can't be started or ends again and again; the message has its last words."),
+    Reason.POD_OUT_OF_MEMORY: ReasonInfo("", "The container of a pod used more than `resources.limits.memory` and was killed: lower `slots` or `agentMemory`, or raise the limit."),
+    Reason.WORKLOAD_REFUSED: ReasonInfo("", "The API server refuses the town's StatefulSet, or one of that name belongs to somebody else; the message says which."),
+    Reason.RIGHTS_MISSING: ReasonInfo("", "The operator may not make what the town needs; apply the shipped manifests again. It is tried again by itself."),
     Reason.OK: ReasonInfo("", "Nothing is wrong."),
 }  # fmt: skip
 

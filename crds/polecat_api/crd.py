@@ -25,7 +25,7 @@ from polecat_api.town import Town
 Json = dict[str, Any]
 _KEPT = {
     "type", "format", "description", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength",
-    "minItems", "maxItems", "required",
+    "minItems", "maxItems", "maxProperties", "required",
 }  # fmt: skip
 
 
@@ -155,6 +155,8 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Json]) -> Jso
         made["properties"] = {name: _structural(child, definitions) for name, child in node["properties"].items()}
     if "items" in node:
         made["items"] = _structural(node["items"], definitions)
+    if isinstance(node.get("additionalProperties"), dict):
+        made["additionalProperties"] = _structural(node["additionalProperties"], definitions)
     if made.get("type") == "integer":
         made.setdefault("format", "int64")
     if isinstance(made.get("description"), str):

@@ -58,6 +58,16 @@ OWNERSHIP: dict[str, Ownership] = {
         spec.agentMemory                     user      town operator
         spec.streamRetention.ageSeconds      user      town
         spec.streamRetention.totalSize       user      town
+        spec.nodeSelector                    user      operator
+        spec.tolerations[].key               user      operator
+        spec.tolerations[].operator          user      operator
+        spec.tolerations[].value             user      operator
+        spec.tolerations[].effect            user      operator
+        spec.tolerations[].tolerationSeconds  user     operator
+        spec.env[].name                      user      operator
+        spec.env[].value                     user      operator
+        spec.podAnnotations                  user      operator
+        spec.imagePullSecrets[].name         user      operator
         status.observedGeneration            operator  user
         status.replicas                      operator  kubectl
         status.selector                      operator  user

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from polecat_api import quantities
-from polecat_api.base import DNS_LABEL, ApiModel, Conditions, Resource, Time, rule, schema
+from polecat_api.base import DNS_LABEL, ApiModel, Conditions, NameRef, Resource, Time, rule, schema
 
+LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+OPERATORS_ENV = (
+    "POLECAT_TOWN_ADVERTISE_HOST",
+    "POLECAT_TOWN_DATA_DIR",
+    "POLECAT_TOWN_DRAIN_SECONDS",
+    "POLECAT_TOWN_LISTEN",
+    "POLECAT_TOWN_NAME",
+    "POLECAT_TOWN_NAMESPACE",
+    "POLECAT_TOWN_POD_NAME",
+    "POLECAT_TOWN_POD_UID",
+)
+"""Variables of a town pod that follow from the Town and its pod; `spec.env` can't set them."""
+
+LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]
 Quantity = Annotated[str, Field(min_length=1, max_length=32, pattern=quantities.PATTERN)]
 
 
@@ -49,6 +64,63 @@ class StreamRetention(ApiModel):
     of attempts that go on."""
 
 
+class EnvVar(ApiModel):
+    """One environment variable. What is secret belongs into the Secrets that rigs name, not here."""
+
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=128,
+            pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+            json_schema_extra=schema(
+                **{
+                    "x-kubernetes-validations": [
+                        rule(
+                            f"!(self in {list(OPERATORS_ENV)})".replace("'", '"'),
+                            "this variable follows from the Town and its pod; take it out of env",
+                        )
+                    ]
+                }
+            ),
+        ),
+    ]
+    """Name of the variable."""
+    value: Annotated[str, Field(max_length=4096)] = ""
+    """Its value."""
+
+
+class Toleration(ApiModel):
+    """A taint that town pods bear, as in a pod's `tolerations`."""
+
+    key: Annotated[str, Field(max_length=317)] | None = None
+    """Key of the taint; every taint when unset, with the operator Exists."""
+    operator: Literal["Equal", "Exists"] = "Equal"
+    """How the value is compared."""
+    value: LabelValue | None = None
+    """Value of the taint, with the operator Equal."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect of the taint; every effect when unset."""
+    toleration_seconds: Annotated[int, Field(ge=0)] | None = None
+    """How long, in seconds, a taint with the effect NoExecute is borne; for ever when unset."""
+
+
+_TOLERATION_RULES = [
+    rule(
+        "self.all(each, (has(each.key) && each.key != '') || each.operator == 'Exists')",
+        "a toleration without a key needs the operator Exists",
+    ),
+    rule(
+        "self.all(each, each.operator != 'Exists' || !has(each.value) || each.value == '')",
+        "a toleration with the operator Exists has no value",
+    ),
+    rule(
+        "self.all(each, !has(each.tolerationSeconds) || (has(each.effect) && each.effect == 'NoExecute'))",
+        "tolerationSeconds needs the effect NoExecute",
+    ),
+]
+
+
 class TownSpec(ApiModel):
     """How many pods, and how much each carries."""
 
@@ -66,6 +138,66 @@ class TownSpec(ApiModel):
     """Memory limit of one agent with all its children."""
     stream_retention: StreamRetention = Field(default_factory=StreamRetention)
     """How long the journals are kept."""
+    node_selector: Annotated[
+        dict[str, LabelValue],
+        Field(
+            max_length=16,
+            json_schema_extra=schema(
+                **{
+                    "x-kubernetes-validations": [
+                        rule(
+                            f"self.all(key, key.size() <= 317 && key.matches('{LABEL_KEY}'))",
+                            "the keys of nodeSelector are labels of nodes, such as kubernetes.io/arch",
+                        )
+                    ]
+                }
+            ),
+        ),
+    ] = Field(default_factory=dict)
+    """Labels that a node must have to run pods of the town."""
+    tolerations: Annotated[
+        list[Toleration],
+        Field(
+            max_length=32,
+            json_schema_extra=schema(
+                **{"x-kubernetes-list-type": "atomic", "x-kubernetes-validations": _TOLERATION_RULES}
+            ),
+        ),
+    ] = Field(default_factory=list)
+    """Taints of nodes that the pods bear."""
+    env: Annotated[
+        list[EnvVar],
+        Field(
+            max_length=64,
+            json_schema_extra=schema(**{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+        ),
+    ] = Field(default_factory=list)
+    """More environment variables of the supervisor, such as its settings or HTTPS_PROXY."""
+    pod_annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]],
+        Field(
+            max_length=32,
+            json_schema_extra=schema(
+                **{
+                    "x-kubernetes-validations": [
+                        rule(
+                            f"self.all(key, key.size() <= 317 && key.matches('{LABEL_KEY}'))",
+                            "the keys of podAnnotations are names of annotations, such as example.com/team",
+                        )
+                    ]
+                }
+            ),
+        ),
+    ] = Field(default_factory=dict)
+    """More annotations of the pods."""
+    image_pull_secrets: Annotated[
+        list[NameRef],
+        Field(
+            max_length=16,
+            json_schema_extra=schema(**{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+        ),
+    ] = Field(default_factory=list)
+    """Secrets with which the image is pulled."""
 
 
 class TownPod(ApiModel):
@@ -108,7 +240,7 @@ class TownStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` this status was decided for."""
     replicas: Annotated[int, Field(ge=0)] = 0
-    """Pods that report."""
+    """Pods that exist; those that report when somebody else makes them."""
     selector: Annotated[str, Field(max_length=1024)] | None = None
     """Label selector of the pods, for the scale subresource."""
     polecats: Annotated[int, Field(ge=0)] = 0
@@ -125,7 +257,7 @@ class TownStatus(ApiModel):
     ]
     """What each pod reports of itself."""
     conditions: Conditions
-    """Ready, Progressing, Isolated, Stalled."""
+    """Ready, Progressing, Reconciling, Isolated, Stalled."""
 
 
 class Town(Resource):

@@ -125,6 +125,12 @@ ACCEPTED = [
     changed(RIG, "spec.checks", ["make test"] * 16),
     changed(TOWN, "metadata.name", "t" * 50),
     changed(TOWN, "spec.agentMemory", "2500Mi"),
+    changed(TOWN, "spec.nodeSelector", {"kubernetes.io/arch": "amd64", "pool": "agents", "empty": ""}),
+    changed(TOWN, "spec.tolerations", [{"key": "agents", "value": "yes", "effect": "NoSchedule"}]),
+    changed(TOWN, "spec.tolerations", [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}]),
+    changed(TOWN, "spec.env", [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}, {"name": "POLECAT_TOWN_NUDGES"}]),
+    changed(TOWN, "spec.podAnnotations", {"example.com/team": "web", "plain": "words of any kind: {}"}),
+    changed(TOWN, "spec.imagePullSecrets", [{"name": "registry"}]),
 ]
 
 REFUSED = [
@@ -168,6 +174,30 @@ REFUSED = [
     (changed(TOWN, "metadata.name", "t" * 51), "", "the name of a town is a DNS label of at most 50 characters"),
     (changed(TOWN, "spec.slots", 0), "spec.slots", "greater than or equal to 1"),
     (changed(TOWN, "spec.agentMemory", "lots"), "spec.agentMemory", "should match"),
+    (changed(TOWN, "spec.nodeSelector", {"no key": "x"}), "spec.nodeSelector", "labels of nodes, such as"),
+    (changed(TOWN, "spec.nodeSelector", {"pool": "no value"}), "spec.nodeSelector.pool", "should match"),
+    (changed(TOWN, "spec.nodeSelector", {f"k{n}": "" for n in range(17)}), "spec.nodeSelector", "at most 16 items"),
+    (
+        changed(TOWN, "spec.tolerations", [{"value": "yes"}]),
+        "spec.tolerations",
+        "without a key needs the operator Exists",
+    ),
+    (
+        changed(TOWN, "spec.tolerations", [{"key": "a", "operator": "Exists", "value": "b"}]),
+        "spec.tolerations",
+        "with the operator Exists has no value",
+    ),
+    (
+        changed(TOWN, "spec.tolerations", [{"key": "a", "tolerationSeconds": 5}]),
+        "spec.tolerations",
+        "needs the effect NoExecute",
+    ),
+    (changed(TOWN, "spec.tolerations", [{"key": "a", "effect": "Never"}]), "spec.tolerations[0].effect", "NoSchedule"),
+    (changed(TOWN, "spec.env", [{"name": "A"}, {"name": "A"}]), "spec.env[1]", "Duplicate value"),
+    (changed(TOWN, "spec.env", [{"name": "1A"}]), "spec.env[0].name", "should match"),
+    (changed(TOWN, "spec.env", [{"name": "POLECAT_TOWN_POD_UID"}]), "spec.env[0].name", "take it out of env"),
+    (changed(TOWN, "spec.podAnnotations", {"a b": ""}), "spec.podAnnotations", "names of annotations, such as"),
+    (changed(TOWN, "spec.imagePullSecrets", [{"name": "A_B"}]), "spec.imagePullSecrets[0].name", "should match"),
     (changed(POLECAT, "metadata.name", "web-maple"), "", "apply a Bead instead"),
 ]
 
