@@ -86,12 +86,16 @@ class KubeApi:
             return None
 
     async def list(
-        self, resource: ResourceType, namespace: str | None = None, label_selector: str | None = None
+        self,
+        resource: ResourceType,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
     ) -> tuple[list[Json], str]:
         """All objects, read in pages, and the resource version to watch from."""
         items: list[Json] = []
         last = ""
-        async for page, version in self._pages(resource, namespace, label_selector):
+        async for page, version in self._pages(resource, namespace, label_selector, field_selector):
             items += page
             last = version
         return items, last
@@ -104,11 +108,17 @@ class KubeApi:
             yield page
 
     async def _pages(
-        self, resource: ResourceType, namespace: str | None, label_selector: str | None
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        label_selector: str | None,
+        field_selector: str | None = None,
     ) -> AsyncIterator[tuple[Page, str]]:
         query = {"limit": str(PAGE_SIZE)}
         if label_selector:
             query["labelSelector"] = label_selector
+        if field_selector:
+            query["fieldSelector"] = field_selector
         while True:
             page = await self._send("GET", resource.path(namespace), query=query)
             yield page.get("items", []), page["metadata"]["resourceVersion"]
@@ -174,9 +184,20 @@ class KubeApi:
         path = resource.path(namespace, name, subresource)
         return await self._send("PATCH", path, query=query, body=full, patch="apply")
 
-    async def delete(self, resource: ResourceType, namespace: str | None, name: str, *, uid: str | None = None) -> bool:
-        """Deletes the object, if `uid` is given only that life of it (ConflictError). False if it was not there."""
-        body: Json = {"propagationPolicy": "Background"}
+    async def delete(
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        propagation: Literal["Background", "Orphan"] = "Background",
+    ) -> bool:
+        """Deletes the object, if `uid` is given only that life of it (ConflictError). False if it was not there.
+
+        What it owns is deleted after it; with the propagation Orphan it stays, and has no owner any more.
+        """
+        body: Json = {"propagationPolicy": propagation}
         if uid:
             body["preconditions"] = {"uid": uid}
         try:

@@ -42,6 +42,15 @@ EVENT = ResourceType("", "v1", "events", "Event")
 NAMESPACE = ResourceType("", "v1", "namespaces", "Namespace", namespaced=False)
 LEASE = ResourceType("coordination.k8s.io", "v1", "leases", "Lease")
 STATEFUL_SET = ResourceType("apps", "v1", "statefulsets", "StatefulSet")
+POD = ResourceType("", "v1", "pods", "Pod")
+PERSISTENT_VOLUME_CLAIM = ResourceType("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+SERVICE = ResourceType("", "v1", "services", "Service")
+SERVICE_ACCOUNT = ResourceType("", "v1", "serviceaccounts", "ServiceAccount")
+POD_DISRUPTION_BUDGET = ResourceType("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+ROLE_BINDING = ResourceType("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+CLUSTER_ROLE_BINDING = ResourceType(
+    "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
+)
 TOKEN_REVIEW = ResourceType("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 SUBJECT_ACCESS_REVIEW = ResourceType(
     "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False

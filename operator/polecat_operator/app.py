@@ -22,6 +22,7 @@ from polecat_operator.controllers.polecat import PolecatController
 from polecat_operator.controllers.schedule import ScheduleController
 from polecat_operator.controllers.standing import StandingController
 from polecat_operator.controllers.token import TokenController
+from polecat_operator.controllers.workload import WorkloadController
 from polecat_operator.executor import Executor
 from polecat_operator.handlers import watch_for_ever
 from polecat_operator.health import serve
@@ -36,6 +37,7 @@ from polecat_operator.snapshots import Snapshots
 from polecat_operator.sweep import Sweeper
 from polecat_operator.tokens import Keys
 from polecat_operator.workers import work
+from polecat_operator.workloads.watch import WorkloadWatch
 
 log = logging.getLogger(__name__)
 SWEEP_SECONDS = 5.0
@@ -88,14 +90,17 @@ class Operator:
         self._sweeper = Sweeper(self._cache, context.snapshots, self._queue, self._clock)
         beads = BeadController(context)
         schedule = ScheduleController(context, beads)
-        self._standing = StandingController(context, self._keys)
+        standing = StandingController(context, self._keys)
+        self._workloads = WorkloadController(context)
         self._polecats = PolecatController(context)
         self._controllers = {
             "bead": beads.reconcile,
             "schedule": schedule.reconcile,
             "waiting": schedule.tell_waiting,
-            "rig": self._standing.rig,
-            "town": self._standing.town,
+            "rig": standing.rig,
+            "town": standing.town,
+            "workload": self._workloads.reconcile,
+            "proof": self._workloads.prove,
             "polecat": self._polecats.reconcile,
             "token": TokenController(context, self._keys).reconcile,
         }
@@ -130,6 +135,7 @@ class Operator:
             _task("lead", self._lead()),
             _task("sweep", self._when_leading(self._sweep)),
             _task("resync", self._when_leading(self._resync)),
+            *self._watch_workloads(),
             *(_task(f"events-{number}", self._events.run()) for number in range(POSTERS)),
             *(_task(f"worker-{number}", self._when_leading(self._work)) for number in range(self._settings.workers)),
         ]
@@ -151,6 +157,12 @@ class Operator:
             kopf_stop.set()
             await asyncio.wait([watch], timeout=STOP_SECONDS)
             watch.cancel()
+
+    def _watch_workloads(self) -> list[asyncio.Task[Any]]:
+        if self._settings.town_workloads == "external":
+            return []
+        watch = WorkloadWatch(self._api, self._cache.workloads, self._settings.watch_namespaces)
+        return [_task("workloads", watch.run())]
 
     async def _first_read(self) -> None:
         """Fills the cache before the watches begin: a kopf watch does not tell when its list has been read."""
@@ -217,7 +229,7 @@ class Operator:
                 log.warning("resync put off: %s", error)
                 continue
             self._keys.publish_again()
-            self._standing.forget()
+            self._workloads.forget()
             self._polecats.forget_missing()
             self._cache.forget_pods(self._clock.mono() - 2 * self._snapshots.fence_seconds)
             self._board.blocked_names.clear()

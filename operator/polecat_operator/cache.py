@@ -15,6 +15,7 @@ from polecat_api.rig import Rig
 from polecat_api.town import Town
 from polecat_operator.clock import Clock
 from polecat_operator.views import BeadView, Phase
+from polecat_operator.workloads.store import Workloads
 
 ObjectKey = tuple[str, str]
 """(namespace, name)."""
@@ -128,9 +129,11 @@ class Cache:
         polecat_changed: Callable[[HeldPolecat | None, HeldPolecat | None], None],
         rig_changed: Callable[[HeldRig | None, HeldRig | None], None],
         town_changed: Callable[[HeldTown | None, HeldTown | None], None],
+        workloads: Workloads,
         clock: Clock,
     ) -> None:
         self._clock = clock
+        self.workloads = workloads
         self._callbacks = (bead_changed, polecat_changed, rig_changed, town_changed)
         self.beads: Store[BeadView] = Store(self._bead)
         self.polecats: Store[HeldPolecat] = Store(self._polecat)

@@ -14,6 +14,7 @@ from polecat_operator.queue import Key, KeyedQueue, Lane
 from polecat_operator.settings import Settings
 from polecat_operator.tally import Tally
 from polecat_operator.views import BeadView, Phase, finished, is_deleting
+from polecat_operator.workloads.store import Workloads
 
 FIRST_REASON_SECONDS = 0.05
 """A bead met for the first time that can't start at once is told why after this."""
@@ -31,7 +32,8 @@ class Router:
         self.leading = False
         self.tally = Tally()
         self._clock = clock
-        self.cache = Cache(self._bead, self._polecat, self._rig, self._town, clock)
+        workloads = Workloads(self._workload, self._pod_life)
+        self.cache = Cache(self._bead, self._polecat, self._rig, self._town, workloads, clock)
 
     def lead(self) -> None:
         """From now on this process acts: everything that exists is looked at once."""
@@ -131,8 +133,26 @@ class Router:
                 self._queue.add_after(Key("waiting", *rig), FIRST_REASON_SECONDS, Lane.LIFE)
                 self._rig_key(rig, 0.0)
 
+    def _workload(self, town: ObjectKey) -> None:
+        """What the API server tells of a town's pods has changed."""
+        if self.leading and town in self.cache.towns.items:
+            self._queue.add(Key("workload", *town), Lane.LATER)
+            self._queue.add(Key("town", *town), Lane.LATER)
+
+    def _pod_life(self, town: ObjectKey, pod: str) -> None:
+        """The life of a pod has begun, or is ending, or has ended."""
+        if not self.leading:
+            return
+        self._queue.add(Key("schedule", *town), Lane.START)
+        for key in self.cache.polecats_by_pod.get((*town, pod), ()):
+            held = self.cache.polecats.items[key]
+            self._queue.add(Key("bead", key[0], held.polecat.spec.bead_ref.name), Lane.LIFE)
+            self._queue.add(Key("polecat", *key), Lane.LIFE)
+
     def _town_key(self, town: ObjectKey) -> None:
         self._queue.add(Key("schedule", *town), Lane.START)
+        if self._settings.town_workloads == "managed":
+            self._queue.add(Key("workload", *town), Lane.LATER)
         self._queue.add(Key("town", *town), Lane.LATER)
 
     def _rig_key(self, rig: ObjectKey, seconds: float) -> None:

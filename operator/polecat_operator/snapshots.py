@@ -9,13 +9,14 @@ from datetime import datetime
 from polecat_api.conditions import Reason
 from polecat_api.polecat import Polecat
 from polecat_operator.board import Board, IntendedNames, TakenNames, used_in_rig
-from polecat_operator.cache import Cache, ObjectKey
+from polecat_operator.cache import Cache, HeldTown, ObjectKey
 from polecat_operator.planner.breaker import Breaker, allowance
 from polecat_operator.planner.dependencies import find_cycle
 from polecat_operator.planner.fencing import given_up
-from polecat_operator.planner.placement import pod_room
+from polecat_operator.planner.placement import is_surplus, pod_room
 from polecat_operator.planner.rigs import RigStanding, closed_gate
 from polecat_operator.planner.towns import TownStanding
+from polecat_operator.planner.workload import WorkloadStanding, memory_trouble
 from polecat_operator.settings import Settings
 from polecat_operator.views import BeadView, Phase
 from polecat_operator.world import (
@@ -37,6 +38,7 @@ class Snapshots:
         self._board = board
         self._settings = settings
         self._began = began
+        self._managed = settings.town_workloads == "managed"
 
     @property
     def fence_seconds(self) -> float:
@@ -55,7 +57,17 @@ class Snapshots:
             pod_uid=seen.uid if seen else None,
             pod_uid_seconds=mono - seen.uid_observed if seen else 0.0,
             town_unseen_seconds=mono - self._cache.pods_gone.get(place, self._began),
+            pod_ending=not self._cache.workloads.takes_work((namespace, town), polecat.spec.pod),
+            pod_gone_for_good=self._gone_for_good(polecat),
         )
+
+    def _gone_for_good(self, polecat: Polecat) -> bool:
+        claim = polecat.status.claim
+        if claim is None or not self._cache.workloads.is_gone(claim.pod_uid):
+            return False
+        town = polecat.spec.town_ref.name
+        held = self._cache.towns.items.get((polecat.metadata.namespace, town))
+        return held is None or is_surplus(town, polecat.spec.pod, held.town.spec.replicas)
 
     def given_up(self, polecat: Polecat, mono: float) -> tuple[Reason, str] | None:
         """Why a polecat can't come to an end by itself any more; None while it can."""
@@ -108,16 +120,18 @@ class Snapshots:
     def pods(self, town: ObjectKey, mono: float) -> tuple[PodWorld, ...]:
         """The pods of a town that take work."""
         held = self._cache.towns.items.get(town)
-        if held is None:
+        if held is None or (self._managed and memory_trouble(held.town.spec) is not None):
             return ()
         booked = Counter(each.assignment.pod for each in self._board.booked_in(*town))
         rooms = []
         for pod in held.town.status.pods:
+            if not self._cache.workloads.takes_work(town, pod.name, pod.uid):
+                continue
             place = (*town, pod.name)
             silent = mono - self._cache.pods[place].observed
             used = len(self._cache.polecats_by_pod.get(place, ())) + booked[pod.name]
             starting = len(self._cache.starting_by_pod.get(place, ())) + booked[pod.name]
-            room = pod_room(pod, held.town.spec, used, starting, silent)
+            room = pod_room(town[1], pod, held.town.spec, used, starting, silent)
             if room is not None:
                 rooms.append(room)
         return tuple(rooms)
@@ -144,7 +158,16 @@ class Snapshots:
         if held is None:
             return None
         silent = {pod.name: mono - self._cache.pods[(*town, pod.name)].observed for pod in held.town.status.pods}
-        return TownStanding(held.town, silent, self._board.town_breakers.get(town, Breaker()))
+        breaker = self._board.town_breakers.get(town, Breaker())
+        return TownStanding(held.town, silent, breaker, self._workload(held))
+
+    def _workload(self, held: HeldTown) -> WorkloadStanding | None:
+        """None where somebody else makes the pods, or it is not known yet how they are."""
+        workloads = self._cache.workloads
+        if not workloads.watched():
+            return None
+        town = held.town
+        return WorkloadStanding(town.metadata.name, town.spec, town.metadata.generation, workloads.of(held.key))
 
     def town(self, town: ObjectKey, now: datetime, mono: float) -> TownWorld:
         """A town with those of its rigs that have beads to start and may start them."""

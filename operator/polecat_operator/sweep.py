@@ -29,13 +29,21 @@ class Sweeper:
             if self._snapshots.given_up(held.polecat, mono) is not None:
                 self._queue.add(Key("bead", key[0], held.polecat.spec.bead_ref.name), Lane.LATER)
                 self._queue.add(Key("polecat", *key), Lane.LATER)
+            claim, town = held.polecat.status.claim, (key[0], held.polecat.spec.town_ref.name)
+            if claim is not None and self._cache.workloads.needs_proof(town, held.polecat.spec.pod, claim.pod_uid):
+                self._queue.add(Key("proof", key[0], held.polecat.spec.pod), Lane.LIFE)
 
     def _look_at_town(self, town: ObjectKey, mono: float) -> None:
         standing = self._snapshots.town_standing(town, mono)
+        for entry in standing.town.status.pods if standing else ():
+            if self._cache.workloads.needs_proof(town, entry.name, entry.uid):
+                self._queue.add(Key("proof", town[0], entry.name), Lane.LATER)
         fresh = frozenset(pod.name for pod in reporting(standing)) if standing else frozenset()
         if self._fresh.get(town, fresh) != fresh:
             self._queue.add(Key("schedule", *town), Lane.START)
             self._queue.add(Key("town", *town), Lane.LATER)
+            if self._cache.workloads.watched():
+                self._queue.add(Key("workload", *town), Lane.LATER)
             for rig in self._cache.rigs_by_town.get(town, ()):
                 self._queue.add(Key("rig", *rig), Lane.LATER)
                 self._queue.add(Key("waiting", *rig), Lane.LATER)

@@ -55,6 +55,10 @@ class PolecatWorld:
     """Since that UID was first seen."""
     town_unseen_seconds: float
     """For pods without an entry: since it disappeared, or this process began to look."""
+    pod_ending: bool = False
+    """Whether its pod takes no more work for certain: it is being deleted, or does not exist."""
+    pod_gone_for_good: bool = False
+    """Whether the life of the pod that claimed it has ended for certain, and no pod of that name will come."""
 
 
 @dataclass(frozen=True, slots=True)

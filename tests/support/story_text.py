@@ -124,6 +124,8 @@ def _polecat(seen: PolecatWorld) -> Json:
         "pod_uid": seen.pod_uid,
         "pod_uid_seconds": seen.pod_uid_seconds,
         "town_unseen_seconds": seen.town_unseen_seconds,
+        "pod_ending": seen.pod_ending,
+        "pod_gone_for_good": seen.pod_gone_for_good,
     }
 
 

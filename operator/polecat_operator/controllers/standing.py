@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from polecat_api.base import Condition
+from polecat_api.conditions import Reason
 from polecat_kube.errors import NotFoundError
-from polecat_kube.resources import RIG, STATEFUL_SET, TOWN
+from polecat_kube.resources import RIG, TOWN
 from polecat_operator.cache import ObjectKey
 from polecat_operator.context import Context
 from polecat_operator.planner.rigs import rig_conditions
-from polecat_operator.planner.towns import reporting, selector, town_conditions
+from polecat_operator.planner.towns import (
+    STALL_SECONDS,
+    TownStanding,
+    existing_pods,
+    selector,
+    town_conditions,
+    trouble_of,
+)
 from polecat_operator.queue import Key, Lane
-from polecat_operator.statefulset import build_statefulset
 from polecat_operator.tokens import Keys
 from polecat_operator.views import Phase
 
@@ -28,6 +36,8 @@ class StandingController:
         self._context = context
         self._keys = keys
         self._written: dict[tuple[str, ObjectKey], tuple[float, dict[str, Any]]] = {}
+        self._troubled: dict[ObjectKey, tuple[Reason, float]] = {}
+        """Town → its trouble, and since when, on the monotonic clock."""
 
     async def rig(self, key: ObjectKey) -> None:
         """Raises ApiError when a request failed and is worth another try."""
@@ -46,16 +56,22 @@ class StandingController:
         await self._write("rig", key, status, held.rig.status.to_wire())
 
     async def town(self, key: ObjectKey) -> None:
-        """Status, workload and public keys of one town."""
+        """Status and public keys of one town."""
         context = self._context
         standing = context.snapshots.town_standing(key, context.clock.mono())
         if standing is None:
             self._written.pop(("town", key), None)
+            self._troubled.pop(key, None)
             return
+        if context.settings.town_workloads == "managed":
+            workload = context.cache.workloads.of(key)
+            if workload.applied is None and workload.refused is None:
+                return  # its objects come first: until they have been looked at, nothing true can be said
+            standing = self._timed(key, standing)
         rigs = context.cache.rigs_by_town.get(key, set())
         status = {
             "observedGeneration": standing.town.metadata.generation,
-            "replicas": len(reporting(standing)),
+            "replicas": existing_pods(standing),
             "selector": selector(standing.town),
             "polecats": len(context.cache.polecats_by_town.get(key, ())),
             "queued": sum(context.cache.phases[rig][Phase.WAITING] for rig in rigs),
@@ -64,11 +80,21 @@ class StandingController:
         await self._write("town", key, status, standing.town.status.to_wire())
         context.fence.check()
         await self._keys.publish(key[0])
-        if context.settings.town_workloads == "managed":
-            body = build_statefulset(standing.town, context.settings.town_image)
-            if self._written.get(("workload", key), (0.0, {}))[1] != body:
-                await context.api.apply(STATEFUL_SET, key[0], body["metadata"]["name"], body)
-                self._written["workload", key] = (context.clock.mono(), body)
+
+    def _timed(self, key: ObjectKey, standing: TownStanding) -> TownStanding:
+        """With how long its trouble has lasted; looks again when that is too long."""
+        trouble, mono = trouble_of(standing), self._context.clock.mono()
+        if trouble is None:
+            self._troubled.pop(key, None)
+            return standing
+        reason, since = self._troubled.get(key, (trouble.reason, mono))
+        if reason is not trouble.reason:
+            since = mono
+        self._troubled[key] = trouble.reason, since
+        lasted = mono - since
+        if lasted < STALL_SECONDS:
+            self._context.queue.add_after(Key("town", *key), STALL_SECONDS - lasted, Lane.LATER)
+        return replace(standing, trouble_seconds=lasted)
 
     async def _write(self, kind: str, key: ObjectKey, status: dict[str, Any], stored: dict[str, Any]) -> None:
         """Applies the status if it says something new; counts alone wait their time."""
@@ -93,10 +119,6 @@ class StandingController:
         except NotFoundError:
             return
         self._written[kind, key] = (mono, status)
-
-    def forget(self) -> None:
-        """Forgets what was written, so that what others have changed since is written again."""
-        self._written = {place: each for place, each in self._written.items() if place[0] != "workload"}
 
 
 def _wire(conditions: list[Condition]) -> list[dict[str, Any]]:

@@ -9,6 +9,9 @@ from polecat_operator.world import PolecatWorld
 RELEASE_UNCLAIMED_SECONDS = 10.0
 """How long a living pod is given to take the finalizer off a polecat that it never claimed."""
 
+ENDING_SECONDS = 5.0
+"""How old an unclaimed polecat must be to be taken from a pod that is ending: the pod may just be claiming it."""
+
 
 def given_up(
     world: PolecatWorld, *, fence_seconds: float, handover_seconds: float, claim_seconds: float
@@ -17,9 +20,13 @@ def given_up(
     claim = world.polecat.status.claim
     pod = world.polecat.spec.pod
     if claim is None:
+        if world.pod_ending and world.age_seconds >= ENDING_SECONDS and not is_deleting(world.polecat):
+            return Reason.POD_LOST, f"pod {pod} is being stopped, and did not claim it"
         if world.age_seconds >= claim_seconds and not is_deleting(world.polecat):
             return Reason.START_FAILED, f"pod {pod} did not claim it within {claim_seconds:g} s"
         return None
+    if world.pod_gone_for_good:
+        return Reason.POD_LOST, f"pod {pod} is gone, and the town has no pod of that number any more"
     silent = world.pod_silent_seconds if world.pod_silent_seconds is not None else world.town_unseen_seconds
     if silent > fence_seconds:
         return Reason.POD_LOST, f"pod {pod} has not been heard of for {int(silent)} s"

@@ -13,6 +13,7 @@ from polecat_api.quantities import to_bytes
 from polecat_api.rig import Rig
 from polecat_api.town import TownPod, TownSpec
 from polecat_operator.views import BeadView
+from polecat_operator.workloads.observed import ordinal
 from polecat_operator.world import Assignment, PodWorld
 
 START_RESERVE_BYTES = 1 << 30
@@ -22,12 +23,20 @@ FRESH_SECONDS = 90.0
 """A pod whose entry has not changed for so long (three reports) gets no new work."""
 
 
-def pod_room(pod: TownPod, town: TownSpec, used: int, starting: int, silent_seconds: float) -> PodWorld | None:
+def is_surplus(town: str, pod: str, replicas: int) -> bool:
+    """Whether a pod is to go: its number is not below the number of replicas. Pods without a number stay."""
+    number = ordinal(town, pod)
+    return number is not None and number >= replicas
+
+
+def pod_room(
+    town_name: str, pod: TownPod, town: TownSpec, used: int, starting: int, silent_seconds: float
+) -> PodWorld | None:
     """What a pod of a town can take; None if it takes no work now.
 
     `used` polecats are placed in it, `starting` of them are not at work yet.
     """
-    if not pod.ready or silent_seconds > FRESH_SECONDS:
+    if not pod.ready or silent_seconds > FRESH_SECONDS or is_surplus(town_name, pod.name, town.replicas):
         return None
     free = town.slots - used
     if pod.memory_limit_bytes:

@@ -8,9 +8,9 @@ import pytest
 
 from polecat_api.polecat import Polecat
 from polecat_api.town import Town
-from polecat_operator.statefulset import build_statefulset
 from polecat_operator.tokens import SigningKey, claims
 from polecat_operator.views import Phase, UnreadableError, parse, view_bead
+from polecat_operator.workloads.statefulset import build_statefulset
 from support.objects import polecat_spec
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)

@@ -125,6 +125,8 @@ def make_polecat(told: dict[str, Any]) -> PolecatWorld:
         pod_uid=told.get("pod_uid", "pod-uid"),
         pod_uid_seconds=told.get("pod_uid_age", 1000),
         town_unseen_seconds=1000,
+        pod_ending=told.get("pod_ending", False),
+        pod_gone_for_good=told.get("pod_gone_for_good", False),
     )
 
 

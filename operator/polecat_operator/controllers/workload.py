@@ -1,0 +1,149 @@
+"""One town's pods: made as its spec says, and asked after when they don't come."""
+
+from __future__ import annotations
+
+import logging
+
+from polecat_api.conditions import Reason
+from polecat_api.protocol import town_manager
+from polecat_kube.errors import ForbiddenError, InvalidError, NotFoundError
+from polecat_kube.resources import POD, TOWN
+from polecat_operator.cache import HeldTown, ObjectKey
+from polecat_operator.context import Context
+from polecat_operator.planner.placement import is_surplus
+from polecat_operator.planner.towns import reporting
+from polecat_operator.queue import Key, Lane
+from polecat_operator.workloads.events import why_no_claim, why_no_pod
+from polecat_operator.workloads.maker import ForeignError, LeavingError, WorkloadMaker
+from polecat_operator.workloads.observed import ordinal
+from polecat_operator.workloads.store import Trouble, Workload
+
+log = logging.getLogger(__name__)
+AGAIN_SECONDS = 15.0
+"""How often a town that is not as its spec says is looked at again, and its objects compared with the API server."""
+LEAVING_SECONDS = 1.0
+"""How often it is looked whether an object in the way is gone."""
+MISSING_SECONDS = 2.0
+"""How long the StatefulSet controller is given to make its pods before it is asked why it has not."""
+
+
+class WorkloadController:
+    """Sends nothing for a town that is as it should be."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._maker = WorkloadMaker(context)
+        self._compared: dict[ObjectKey, float] = {}
+        """Town that is unwell → when its objects were last compared with the API server, on the monotonic clock."""
+        self._missing_since: dict[ObjectKey, float] = {}
+
+    async def reconcile(self, key: ObjectKey) -> None:
+        """Raises ApiError when a request failed and is worth another try."""
+        context = self._context
+        held = context.cache.towns.items.get(key)
+        if held is None:
+            self._compared.pop(key, None)
+            self._missing_since.pop(key, None)
+            self._maker.forget(key)
+            context.cache.workloads.forget(key)
+            return
+        if held.town.metadata.deletion_timestamp is not None:
+            return
+        part = context.cache.workloads.of(key)
+        before = _told(part)
+        try:
+            self._compare_if_unwell(held)
+            await self._maker.make(held, part)
+            part.refused = None
+            await self._ask_after_pods(held, part)
+            await self._remove_entries(held)
+        except ForbiddenError as error:
+            part.refused = Trouble(Reason.RIGHTS_MISSING, f"the operator may not make what the town needs: {error}")
+            raise
+        except InvalidError as error:
+            part.refused = Trouble(Reason.WORKLOAD_REFUSED, str(error))
+            raise
+        except ForeignError as error:
+            part.refused = Trouble(Reason.WORKLOAD_REFUSED, str(error))
+            self._again(key, AGAIN_SECONDS)
+        except LeavingError:
+            self._again(key, LEAVING_SECONDS)
+        finally:
+            if before != _told(part):
+                context.queue.add(Key("town", *key), Lane.LATER)
+
+    def _again(self, key: ObjectKey, seconds: float) -> None:
+        self._context.queue.add_after(Key("workload", *key), seconds, Lane.LATER)
+
+    def _compare_if_unwell(self, held: HeldTown) -> None:
+        """Of a town whose pods don't report, objects are compared again: somebody may have removed one."""
+        context, key = self._context, held.key
+        mono = context.clock.mono()
+        standing = context.snapshots.town_standing(key, mono)
+        if standing is None or len(reporting(standing)) >= held.town.spec.replicas:
+            self._compared.pop(key, None)
+            return
+        if mono - self._compared.setdefault(key, mono) >= AGAIN_SECONDS:
+            self._maker.forget(key)
+            self._compared[key] = mono
+        self._again(key, AGAIN_SECONDS)
+
+    async def _ask_after_pods(self, held: HeldTown, part: Workload) -> None:
+        """Finds out why pods or volumes are missing."""
+        context, key = self._context, held.key
+        mono = context.clock.mono()
+        names = [f"{key[1]}-{number}" for number in range(held.town.spec.replicas)]
+        missing = [name for name in names if name not in part.pods] if context.cache.workloads.watched() else []
+        since = self._missing_since.setdefault(key, mono) if missing else self._missing_since.pop(key, mono)
+        if not missing:
+            part.pods_refused = ""
+        elif mono - since < MISSING_SECONDS:
+            self._again(key, MISSING_SECONDS)
+        else:
+            part.pods_refused = await why_no_pod(context.api, key)
+            self._again(key, AGAIN_SECONDS)
+        unbound = [claim for claim in part.claims.values() if not claim.bound and claim.name.endswith(tuple(names))]
+        part.claims_refused = await why_no_claim(context.api, key[0], unbound[0].name) if unbound else ""
+        if unbound:
+            self._again(key, AGAIN_SECONDS)
+
+    async def _remove_entries(self, held: HeldTown) -> None:
+        """Each entry is its pod's own; but a pod that is gone for good can't take it out."""
+        context = self._context
+        for entry in held.town.status.pods:
+            surplus = is_surplus(held.key[1], entry.name, held.town.spec.replicas)
+            if not surplus or not context.cache.workloads.is_gone(entry.uid):
+                continue
+            context.fence.check()
+            manager = town_manager(entry.name)
+            try:
+                await context.api.apply(TOWN, *held.key, {"status": {}}, subresource="status", manager=manager)
+            except NotFoundError:
+                return
+            log.info("the entry of pod %s/%s, which is gone, is taken out of its town", held.key[0], entry.name)
+
+    async def prove(self, pod: ObjectKey) -> None:
+        """Finds out whether the lives of a pod go on that claimed polecats or have entries: they were there once."""
+        context, (namespace, name) = self._context, pod
+        known = {
+            held.polecat.status.claim.pod_uid
+            for held in context.cache.polecats.items.values()
+            if held.key[0] == namespace and held.polecat.spec.pod == name and held.polecat.status.claim is not None
+        }
+        towns = [key for key in context.cache.towns.items if key[0] == namespace and ordinal(key[1], name) is not None]
+        for town in towns:
+            known |= {entry.uid for entry in context.cache.towns.items[town].town.status.pods if entry.name == name}
+        found = await context.api.get(POD, namespace, name)
+        living = {found["metadata"]["uid"]} if found is not None else set()
+        context.cache.workloads.is_gone_for_certain(known - living)
+        for town in towns:
+            self._again(town, 0.0)
+
+    def forget(self) -> None:
+        """Has all objects compared with the API server at their next turn."""
+        self._maker.forget()
+
+
+def _told(part: Workload) -> tuple[object, ...]:
+    """What the town's status tells of it."""
+    return part.applied, part.refused, part.pods_refused, part.claims_refused
