@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from polecat_api.base import Condition
 from polecat_api.conditions import Reason, Type, find_condition, is_true
-from polecat_api.polecat import Polecat
 from polecat_operator.cache import HeldPolecat, HeldRig, HeldTown
 from polecat_operator.views import BeadView, finished
 
 OTHER = "Other"
 """For a reason that is none of ours: a person may have edited the status."""
 Labels = tuple[str, ...]
+T = TypeVar("T")
 _REASONS = frozenset(Reason)
 
 
@@ -32,34 +33,39 @@ class Tally:
 
     def bead(self, old: BeadView | None, new: BeadView | None) -> None:
         """Takes in a change."""
-        _move(self.beads, old and (old.phase, _known(old.reason)), new and (new.phase, _known(new.reason)))
+        _move(self.beads, _stands, old, new)
 
     def polecat(self, old: HeldPolecat | None, new: HeldPolecat | None) -> None:
         """Takes in a change."""
-        _move(self.polecats, old and (_state(old.polecat),), new and (_state(new.polecat),))
+        _move(self.polecats, _state, old, new)
 
     def rig(self, old: HeldRig | None, new: HeldRig | None) -> None:
         """Takes in a change."""
-        _move(self.rigs, old and _ready(old.rig.status.conditions), new and _ready(new.rig.status.conditions))
+        _move(self.rigs, lambda held: _ready(held.rig.status.conditions), old, new)
 
     def town(self, old: HeldTown | None, new: HeldTown | None) -> None:
         """Takes in a change."""
-        _move(self.towns, old and _ready(old.town.status.conditions), new and _ready(new.town.status.conditions))
+        _move(self.towns, lambda held: _ready(held.town.status.conditions), old, new)
 
 
-def _move(counts: Counter[Labels], old: Labels | None, new: Labels | None) -> None:
+def _move(counts: Counter[Labels], labels_of: Callable[[T], Labels], old: T | None, new: T | None) -> None:
     if old is not None:
-        counts[old] -= 1
+        counts[labels_of(old)] -= 1
     if new is not None:
-        counts[new] += 1
+        counts[labels_of(new)] += 1
 
 
-def _state(polecat: Polecat) -> str:
+def _stands(bead: BeadView) -> Labels:
+    return bead.phase, _known(bead.reason)
+
+
+def _state(held: HeldPolecat) -> Labels:
+    polecat = held.polecat
     if finished(polecat) is not None:
-        return "finished"
+        return ("finished",)
     if polecat.status.claim is None:
-        return "unclaimed"
-    return "running" if is_true(polecat.status.conditions, Type.READY) else "starting"
+        return ("unclaimed",)
+    return ("running" if is_true(polecat.status.conditions, Type.READY) else "starting",)
 
 
 def _ready(conditions: Sequence[Condition]) -> Labels:
