@@ -22,6 +22,7 @@ from polecat_kube.informer import Informer
 from polecat_kube.resources import CONFIG_MAP, POLECAT, RIG, TOWN
 from polecat_town.domain.landlock import Isolation, probe_isolation
 from polecat_town.endpoint.access import StreamAccess
+from polecat_town.endpoint.changes import ChangesRoutes
 from polecat_town.endpoint.listener import bind
 from polecat_town.endpoint.operations import Operations
 from polecat_town.endpoint.server import AgentEndpoint
@@ -39,8 +40,9 @@ from polecat_town.probes import Probes
 from polecat_town.rigs import Rigs
 from polecat_town.settings import Settings
 from polecat_town.streams.hub import Streams
-from polecat_town.streams.retention import prune
+from polecat_town.streams.retention import pack_finished, prune
 from polecat_town.supervisor import Supervisor
+from polecat_town.work import WorkReader
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
@@ -130,7 +132,8 @@ class TownPodProgram:
         settings = self._settings
         access = StreamAccess(self._api, settings.namespace)
         streams = StreamRoutes(self._streams, access, settings.stream_stuck_seconds)
-        operations = Operations(self._trouble, self._unready, streams)
+        changes = ChangesRoutes(WorkReader(lambda: self._supervisor.lives, self._rigs, self._streams), access)
+        operations = Operations(self._trouble, self._unready, (streams, changes))
         listening = bind(settings.listen_host, settings.listen_port, settings.data_dir / "town-port")
         self._streams_url = settings.streams_url(listening.getsockname()[1])
         await operations.start(listening)
@@ -227,6 +230,7 @@ class TownPodProgram:
             in_use = self._streams.in_use()
             root = self._settings.streams_dir
             await asyncio.to_thread(prune, root, in_use, time.time(), retention.age_seconds, total)
+            await asyncio.to_thread(pack_finished, root, self._streams.in_use(), time.time())
             self._prune_now.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PRUNE_SECONDS):

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from polecat_town.endpoint.streams import StreamRoutes
 from polecat_town.metrics import REGISTRY
 
 _STOP_SECONDS = 1.0
+
+
+class Routes(Protocol):
+    """A part of what is served."""
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Adds its routes."""
 
 
 class Operations:
     """Serves on one socket."""
 
     def __init__(
-        self, is_alive: Callable[[], str | None], is_ready: Callable[[], str | None], streams: StreamRoutes
+        self, is_alive: Callable[[], str | None], is_ready: Callable[[], str | None], more: Iterable[Routes]
     ) -> None:
-        """Both functions give None if all is well, else a sentence that says what is not."""
+        """Both functions give None if all is well, else a sentence that says what is not; `more` is served too."""
 
         async def healthz(_: web.Request) -> web.Response:
             return _answer(is_alive())
@@ -35,7 +42,8 @@ class Operations:
         app.router.add_get("/healthz", healthz)
         app.router.add_get("/readyz", readyz)
         app.router.add_get("/metrics", metrics)
-        streams.add_to(app.router)
+        for routes in more:
+            routes.add_to(app.router)
         # A reader that goes away ends its work at once, also while nothing is written to it.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_SECONDS)
 

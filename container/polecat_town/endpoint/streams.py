@@ -11,12 +11,13 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from polecat_kube.reviews import bearer
 from polecat_town import metrics
 from polecat_town.endpoint.access import StreamAccess, Verdict
+from polecat_town.endpoint.frames import Frames, encode_entries
+from polecat_town.endpoint.refusals import HEADERS, refusal, token_of
 from polecat_town.streams.events import SCHEMA_VERSION
 from polecat_town.streams.hub import Streams
-from polecat_town.streams.reading import Batch, End, Gap, News, follow
+from polecat_town.streams.reading import Batch, End, Gap, Given, News, follow
 from polecat_town.streams.segments import StreamID, parse_id
 
 NDJSON = "application/x-ndjson"
@@ -27,14 +28,6 @@ _LAST_WORDS_SECONDS = 5.0
 """How long a reader that is sent away may take to hear why."""
 _SEND_BUFFER_BYTES = 262_144
 """What the kernel may hold for one reader; a stuck one is noticed after that."""
-_WORDS = {
-    400: "bad request",
-    401: "a token is needed",
-    403: "not allowed",
-    404: "not found",
-    503: "try again later",
-}
-"""The whole of every refusal: it must not tell what exists."""
 
 
 class StreamRoutes:
@@ -45,6 +38,7 @@ class StreamRoutes:
         self._streams = streams
         self._access = access
         self._stuck_seconds = stuck_seconds
+        self._frames = Frames()
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Adds the routes."""
@@ -52,9 +46,9 @@ class StreamRoutes:
         router.add_get("/v1/streams/{bead_uid}/{attempt}", self._read, allow_head=False)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        verdict = await self._access.check(_token(request))
+        verdict = await self._access.check(token_of(request))
         if verdict is not Verdict.ALLOWED:
-            return _refusal(verdict.value)
+            return refusal(verdict.value)
         listed = [
             {
                 "beadUID": each.stream.bead_uid,
@@ -66,22 +60,22 @@ class StreamRoutes:
             }
             for each in await asyncio.to_thread(self._streams.list)
         ]
-        return web.json_response({"schemaVersion": SCHEMA_VERSION, "streams": listed}, headers=_HEADERS)
+        return web.json_response({"schemaVersion": SCHEMA_VERSION, "streams": listed}, headers=HEADERS)
 
     async def _read(self, request: web.Request) -> web.StreamResponse:
-        token = _token(request)
+        token = token_of(request)
         verdict = await self._access.check(token)
         if verdict is not Verdict.ALLOWED:
-            return _refusal(verdict.value)
+            return refusal(verdict.value)
         stream = parse_id(request.match_info["bead_uid"], request.match_info["attempt"])
         if stream is None or not await asyncio.to_thread(self._streams.exists, stream):
-            return _refusal(404)
+            return refusal(404)
         seq = _first_seq(request)
         if seq is None:
-            return _refusal(400)
+            return refusal(400)
         with self._streams.reading() as has_room:
             if not has_room:
-                return _refusal(503)
+                return refusal(503)
             if "download" in request.query or NDJSON in request.headers.get("Accept", ""):
                 return await self._download(request, stream, seq)
             return await self._tell(request, stream, seq, token)
@@ -89,9 +83,9 @@ class StreamRoutes:
     async def _tell(self, request: web.Request, stream: StreamID, seq: int, token: str | None) -> web.StreamResponse:
         response = await _begin(request, {"Content-Type": _SSE, "X-Accel-Buffering": "no"})
         checked = asyncio.get_running_loop().time()
-        async with aclosing(follow(self._streams, stream, seq)) as news:
+        async with aclosing(follow(self._streams, stream, seq, self._frames.direct(request))) as news:
             async for each in news:
-                if not await self._write(response, encode(each)):
+                if not isinstance(each, Given) and not await self._write(response, encode(each)):
                     return await self._drop(request, response, "stuck", "nothing was taken for too long")
                 now = asyncio.get_running_loop().time()
                 if now - checked >= _RECHECK_SECONDS:
@@ -155,9 +149,7 @@ def encode(news: News) -> bytes:
     """As server-sent events. What is no event of the journal has no number, but a gap: one resumes behind it."""
     match news:
         case Batch(entries):
-            return b"".join(
-                b"id: %d\nevent: %s\ndata: %s\n\n" % (entry.seq, entry.kind.encode(), entry.line) for entry in entries
-            )
+            return encode_entries(entries)
         case Gap(_, last_seq):
             return b"id: %d\n" % last_seq + _event("gap", _gap(news))
         case End(last_seq):
@@ -186,11 +178,8 @@ def _event(kind: str, data: dict[str, object]) -> bytes:
     return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
-
 async def _begin(request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**_HEADERS, **headers})
+    response = web.StreamResponse(headers={**HEADERS, **headers})
     # Nothing else comes over this connection, and its end tells a reader that it was sent away.
     response.force_close()
     await response.prepare(request)
@@ -205,15 +194,3 @@ def _first_seq(request: web.Request) -> int | None:
     if last:
         return int(last) + 1 if _NUMBER.fullmatch(last) else None
     return max(1, int(first)) if _NUMBER.fullmatch(first) else None
-
-
-def _token(request: web.Request) -> str | None:
-    return bearer(request.headers.get("Authorization"))
-
-
-def _refusal(status: int) -> web.Response:
-    metrics.REFUSED_STREAM_READERS.labels(str(status)).inc()
-    headers = dict(_HEADERS)
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="polecat"'
-    return web.Response(status=status, text=_WORDS[status], headers=headers)

@@ -21,6 +21,8 @@ from polecat_town.git.types import WorkspaceState
 
 GIT_SECONDS = 120.0
 STATUS_LIMIT = 4096
+OUTPUT_LIMIT = 65536
+"""How many bytes of a script's output are kept, unless more are asked for."""
 MAIL_DOMAIN = "polecat.dev"
 
 
@@ -78,7 +80,9 @@ class PolecatRepository:
         last = done.output.strip().rpartition("\n")[2]
         return last.removeprefix("commit ") if last.startswith("commit ") else None
 
-    async def script(self, script: str, *arguments: str, timeout_seconds: float = GIT_SECONDS) -> Completed:
+    async def script(
+        self, script: str, *arguments: str, timeout_seconds: float = GIT_SECONDS, output_limit: int = OUTPUT_LIMIT
+    ) -> Completed:
         """Runs one of `scripts` in the domain. Raises DomainError when it can't be started."""
         person, address = self.committer()
         env = agent_environment(self.store.rig_dir, self.name) | {
@@ -93,7 +97,9 @@ class PolecatRepository:
         cwd = self.store.rig_dir / self.name
         await asyncio.to_thread(cwd.mkdir, parents=True, exist_ok=True, mode=0o700)
         command = Command(("sh", "-c", script, "sh", *own, *arguments), cwd, env)
-        return await run_in_domain(self.domain, command, marker=self.uid, timeout_seconds=timeout_seconds)
+        return await run_in_domain(
+            self.domain, command, marker=self.uid, timeout_seconds=timeout_seconds, output_limit=output_limit
+        )
 
     def committer(self) -> tuple[str, str]:
         """Name and address under which its commits are made."""

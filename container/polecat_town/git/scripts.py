@@ -117,3 +117,49 @@ FAST_FORWARD = (
 """
 )
 """Moves a clean worktree forward to a commit that builds on it."""
+
+_TELL = """
+tell() {
+  head=$1 base=$2 commits=$3 bytes=$4
+  shift 4
+  renice -n 10 -p $$ >/dev/null 2>&1
+  exec 2>/dev/null
+  printf '%s\\0' "$head"
+  here log --no-show-signature --no-color -z --max-count="$commits" --format='%H%x00%ct%x00%<(200,trunc)%s' \\
+    "$base..$head" --
+  printf '\\0'
+  [ "$bytes" = 0 ] || here -c core.quotePath=false -c core.bigFileThreshold=1m -c diff.suppressBlankEmpty=false \\
+    diff --no-ext-diff --no-textconv --no-color --no-relative -O/dev/null --src-prefix=a/ --dst-prefix=b/ \\
+    --unified=3 --find-renames --ignore-submodules=dirty --submodule=short --raw --numstat --patch -z \\
+    "$base" "$@" -- | head -c "$bytes"
+}
+"""
+
+CHANGES = (
+    _COMMON
+    + _TELL
+    + """
+linked || exit 1
+head=$(in_tree rev-parse --verify --quiet 'HEAD^{commit}') || { echo "$tree has no commit" >&2; exit 1; }
+export GIT_INDEX_FILE="$TMPDIR/changes-$$.index"
+trap 'rm -f "$GIT_INDEX_FILE" "$GIT_INDEX_FILE.lock"' EXIT
+cp "$repo/worktrees/worktree/index" "$GIT_INDEX_FILE" 2>/dev/null
+here() { in_tree "$@"; }
+# in a copy of the index, so that what the agent has not added yet is seen and stays as it is
+[ "$3" = 0 ] || in_tree add --intent-to-add --all --ignore-errors . >/dev/null 2>&1
+tell "$head" "$1" "$2" "$3"
+"""
+)
+"""Prints what lies between a base and the files of the worktree, as `git/changes.py` reads it.
+
+Gets the base, how many commits at most, how many bytes of changes at most (0 for commits only)."""
+
+CHANGES_STORED = (
+    _TELL
+    + """
+store=$1
+here() { git --git-dir="$store" "$@"; }
+tell "$3" "$2" "$4" "$5" "$3"
+"""
+)
+"""The same between two commits of a store. Gets the store, base, head, how many commits and bytes at most."""

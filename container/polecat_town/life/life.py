@@ -297,7 +297,7 @@ class Life:
             await self.agent.close()
         if self.done_answer is not None and not self.done_answer.done():
             self.done_answer.set_result("This task is over. Stop working.")
-        self.journal.close(ended=self._finished)
+        self.journal.close(ended=self._finished, base=self.state.base_commit or "", head=self.state.last_commit or "")
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

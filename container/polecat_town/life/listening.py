@@ -84,8 +84,9 @@ class AgentListener:
 
     async def _hear(self, event: AgentEvent) -> None:
         life = self._life
-        if life.state.end is not None and not isinstance(event, _WORDS):
-            # What goes wrong with an agent whose work is over is of no interest, and its model is refused.
+        if life.state.end is not None and not isinstance(event, _WORDS if life.state.end.success else StepFinished):
+            # What goes wrong with an agent whose work is over is of no interest, and its model is refused. One that is
+            # stopped in the middle of something has no last words: its calls fail because it is stopped.
             return
         match event:
             case Progress() | Busy():

@@ -136,6 +136,16 @@ class LifeState(_Frozen):
     reported: bool = False
     """Whether the API server has confirmed the Finished condition."""
 
+    @property
+    def has_worktree(self) -> bool:
+        """Whether the worktree has been made."""
+        return self.step not in (Step.CLAIMED, Step.FETCHED)
+
+    @property
+    def last_commit(self) -> str | None:
+        """The last commit of its work that the store has."""
+        return self.published_commit or self.saved_commit or self.head_commit
+
     def but(self, **changes: object) -> Self:
         """A copy with some fields changed."""
         return self.model_copy(update=changes)

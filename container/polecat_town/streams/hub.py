@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from polecat_town import metrics
 from polecat_town.streams.feed import Feed
 from polecat_town.streams.journal import SEGMENT_BYTES, Journal
 from polecat_town.streams.redaction import Redactor
-from polecat_town.streams.segments import About, StreamID, list_segments, read_about, read_last_seq, stored
+from polecat_town.streams.segments import About, Segment, StreamID, list_segments, read_about, read_last_seq, stored
 
 READERS_MAX = 4000
 _PAUSE_LEAST_SECONDS = 0.02
@@ -71,6 +71,10 @@ class Streams:
         self._journals = {stream: each for stream, each in self._journals.items() if not each.feed.closed}
         return {stream: journal.path for stream, journal in self._journals.items()}
 
+    def about(self, stream: StreamID) -> About:
+        """What is known of an attempt as a whole. It looks at a file: run it in a thread."""
+        return read_about(self.folder(stream), stream.attempt)
+
     def exists(self, stream: StreamID) -> bool:
         """Whether anything of it is kept."""
         return stream in self._journals or bool(list_segments(self.folder(stream), stream.attempt))
@@ -80,19 +84,19 @@ class Streams:
         if (feed := self.feed(stream)) is not None:
             return feed.last_seq
         segments = list_segments(self.folder(stream), stream.attempt)
-        return read_last_seq(segments[-1]) if segments else 0
+        return self._last_seq(segments, self.about(stream)) if segments else 0
+
+    @staticmethod
+    def _last_seq(segments: Sequence[Segment], about: About) -> int:
+        return about.last_seq if about.ended and about.last_seq else read_last_seq(segments[-1])
 
     def list(self) -> list[Listed]:
         """All that can be read. It looks at every file: run it in a thread."""
-        return [
-            Listed(
-                stream,
-                segments[0].first_seq,
-                read_last_seq(segments[-1]),
-                read_about(self.folder(stream), stream.attempt),
-            )
-            for stream, segments in stored(self._root)
-        ]
+        listed = []
+        for stream, segments in stored(self._root):
+            about = self.about(stream)
+            listed.append(Listed(stream, segments[0].first_seq, self._last_seq(segments, about), about))
+        return listed
 
     @contextmanager
     def reading(self) -> Iterator[bool]:

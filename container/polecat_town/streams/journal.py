@@ -16,6 +16,7 @@ from polecat_town.streams.deltas import COALESCE_SECONDS, Deltas
 from polecat_town.streams.events import PIECES, Kind
 from polecat_town.streams.feed import Entry, Feed
 from polecat_town.streams.lines import build_line, read_head
+from polecat_town.streams.packed import lines
 from polecat_town.streams.redaction import Redactor
 from polecat_town.streams.segments import (
     About,
@@ -63,9 +64,9 @@ class Journal:
         last = 0
         self.path = segment_path(folder, attempt, 1)
         if segments := list_segments(folder, attempt):
-            self.path = segments[-1].path
-            mend_tail(self.path)
             last = read_last_seq(segments[-1])
+            self.path = segment_path(folder, attempt, last + 1) if segments[-1].packed else segments[-1].path
+            mend_tail(self.path)
         self._file: IO[bytes] = self.path.open("ab", buffering=0)
         self._size = self._file.tell()
         self._failing = False
@@ -85,9 +86,8 @@ class Journal:
     def tells(self, kind: Kind) -> bool:
         """Whether an event of this kind is kept. It reads all of the journal."""
         for segment in reversed(list_segments(self._folder, self._attempt)):
-            with segment.path.open("rb") as file:
-                if any(head is not None and head[1] == kind for head in map(read_head, file)):
-                    return True
+            if any(head is not None and head[1] == kind for head in map(read_head, lines(segment.path))):
+                return True
         return False
 
     def end_pieces(self, key: str | None = None) -> None:
@@ -119,6 +119,7 @@ class Journal:
             written = self._file.write(line)
             if written == len(line):
                 self._size += written
+                metrics.STREAM_BYTES.inc(written)
                 self._failing = False
                 return True
             reason = "it is full"
@@ -143,10 +144,13 @@ class Journal:
         self._file, self.path, self._size = file, path, 0
         self._on_rotated()
 
-    def close(self, *, ended: bool = False) -> None:
-        """Closes the file. Unless the attempt has `ended`, the journal can be opened again and goes on counting."""
+    def close(self, *, ended: bool = False, base: str = "", head: str = "") -> None:
+        """Closes the file. Unless the attempt has `ended`, the journal can be opened again and goes on counting.
+
+        `base` and `head` are the commits that its work lies between.
+        """
         self._deltas.end()
         self._file.close()
         if ended:
-            write_about(self._folder, self._attempt, About(self._names, ended=True))
+            write_about(self._folder, self._attempt, About(self._names, True, self.feed.last_seq, base, head))
         self.feed.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from polecat_town import metrics
+from polecat_town.streams.packed import pack
 from polecat_town.streams.segments import Segment, StreamID, read_about, stored
 
 
@@ -55,6 +56,30 @@ def choose(
 
 def _modified(group: list[StoredSegment]) -> float:
     return max(segment.modified for segment in group)
+
+
+PACK_AFTER_SECONDS = 3600.0
+"""Files that nobody has written to for so long are packed; what people look at just now stays as it is."""
+_PACKED_AT_ONCE = 32
+
+
+def pack_finished(root: Path, in_use: Container[StreamID], now: float) -> int:
+    """Compresses files that are finished, some of them each time; gives how many. Run it in a thread."""
+    packed = 0
+    for stream, segments in stored(root):
+        ended = stream not in in_use and read_about(root / stream.bead_uid, stream.attempt).ended
+        for segment in segments if ended else segments[:-1]:
+            if segment.packed:
+                # Left over by a kill.
+                segment.path.with_suffix("").unlink(missing_ok=True)
+                continue
+            with contextlib.suppress(OSError):
+                if now - segment.path.stat().st_mtime > PACK_AFTER_SECONDS:
+                    pack(segment.path)
+                    packed += 1
+            if packed == _PACKED_AT_ONCE:
+                return packed
+    return packed
 
 
 def prune(root: Path, in_use: Mapping[StreamID, Path], now: float, age_seconds: float, total_bytes: int) -> int:

@@ -1,7 +1,8 @@
 """Where streams lie on the volume: `<bead-uid>/<attempt>.jsonl`, and further segments of a long one beside it.
 
-A journal that has grown to a segment's size goes on in `<attempt>.<number of its first event>.jsonl`. What is known
-of the attempt as a whole stands in `<attempt>.json`.
+A journal that has grown to a segment's size goes on in `<attempt>.<number of its first event>.jsonl`. Files that are
+finished are packed after a while, and then end with `.gz`. What is known of the attempt as a whole stands in
+`<attempt>.json`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from polecat_town.files import write_atomic
 from polecat_town.streams.lines import LINE_MAX_BYTES, read_head
+from polecat_town.streams.packed import SUFFIX, lines
 
 _BEAD_UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ATTEMPT = re.compile(r"[1-9][0-9]{0,8}")
-_SEGMENT = re.compile(r"([1-9][0-9]{0,8})(?:\.([1-9][0-9]{0,17}))?\.jsonl")
+_SEGMENT = re.compile(r"([1-9][0-9]{0,8})(?:\.([1-9][0-9]{0,17}))?\.jsonl(?:\.gz)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Segment:
     attempt: int
     first_seq: int
 
+    @property
+    def packed(self) -> bool:
+        """Whether it is compressed, and never written to any more."""
+        return self.path.suffix == SUFFIX
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -54,6 +61,12 @@ class About:
     """polecat, bead, rig."""
     ended: bool
     """Whether nothing will be added any more."""
+    last_seq: int = 0
+    """Number of the last event; 0 unless the attempt has ended."""
+    base: str = ""
+    """The commit that the work began from; empty unless the attempt has ended."""
+    head: str = ""
+    """The last commit of the work; empty unless there was one, and the attempt has ended."""
 
 
 def segment_path(folder: Path, attempt: int, first_seq: int) -> Path:
@@ -63,27 +76,30 @@ def segment_path(folder: Path, attempt: int, first_seq: int) -> Path:
 
 def list_segments(folder: Path, attempt: int | None = None) -> list[Segment]:
     """The files of one attempt, or of all of a bead, in order."""
-    found = []
+    found: dict[tuple[int, int], Segment] = {}
     with suppress(FileNotFoundError, NotADirectoryError):
         for path in folder.iterdir():
             if match := _SEGMENT.fullmatch(path.name):
                 segment = Segment(path, int(match[1]), int(match[2] or 1))
-                if attempt in (None, segment.attempt):
-                    found.append(segment)
-    return sorted(found, key=lambda each: (each.attempt, each.first_seq))
+                key = (segment.attempt, segment.first_seq)
+                # A kill while it was packed leaves both, and the packed one is whole.
+                if attempt in (None, segment.attempt) and (key not in found or segment.packed):
+                    found[key] = segment
+    return [found[key] for key in sorted(found)]
 
 
 def write_about(folder: Path, attempt: int, about: About) -> None:
     """Notes what is known of the attempt."""
-    text = json.dumps({"names": about.names, "ended": about.ended}, ensure_ascii=False)
-    write_atomic(folder / f"{attempt}.json", text, durable=False)
+    write_atomic(folder / f"{attempt}.json", json.dumps(asdict(about), ensure_ascii=False), durable=False)
 
 
 def read_about(folder: Path, attempt: int) -> About:
     """What was noted; nothing, and not ended, if that can't be read."""
     try:
         noted = json.loads((folder / f"{attempt}.json").read_bytes())
-        return About({str(key): str(value) for key, value in noted["names"].items()}, noted["ended"] is True)
+        names = {str(key): str(value) for key, value in noted["names"].items()}
+        base, head = str(noted.get("base", "")), str(noted.get("head", ""))
+        return About(names, noted["ended"] is True, int(noted.get("last_seq", 0)), base, head)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return About({}, False)
 
@@ -91,8 +107,11 @@ def read_about(folder: Path, attempt: int) -> About:
 def read_last_seq(segment: Segment) -> int:
     """Number of the last whole event; that before the segment's first one when it has none.
 
-    A last line that a kill cut short is not counted.
+    A last line that a kill cut short is not counted. A packed file is read in full for it.
     """
+    if segment.packed:
+        heads = [head for line in lines(segment.path) if (head := read_head(line))]
+        return heads[-1][0] if heads else segment.first_seq - 1
     with suppress(FileNotFoundError):
         for line in reversed(_tail(segment.path).split(b"\n")[:-1]):
             if head := read_head(line):
