@@ -21,6 +21,7 @@ from polecat_dashboard.access.links import Links
 from polecat_dashboard.access.local_links import serve_links
 from polecat_dashboard.access.permissions import Permissions
 from polecat_dashboard.access.rate import Bucket
+from polecat_dashboard.access.session_file import SessionFile
 from polecat_dashboard.access.sessions import Sessions
 from polecat_dashboard.settings import Settings
 from polecat_dashboard.sockets import bind
@@ -57,7 +58,8 @@ class Dashboard:
         self._connection = connection
         self.stop = asyncio.Event()
         self._state: ClusterState | None = None
-        self._sessions = Sessions(settings.idle_seconds, settings.session_seconds, time.monotonic)
+        file = SessionFile(settings.sessions_file) if settings.sessions_file is not None else None
+        self._sessions = Sessions(settings.idle_seconds, settings.session_seconds, time.time, file)
         self._links = Links(settings.link_seconds, time.monotonic)
 
     @property
@@ -69,7 +71,10 @@ class Dashboard:
         """Serves until `stop` is set. Raises OSError when an address can't be used."""
         settings = self._settings
         async with AsyncExitStack() as stack:
-            api = await stack.enter_async_context(KubeApi(self._connection, manager=_MANAGER))
+            stack.callback(self._sessions.close)
+            api = await stack.enter_async_context(
+                KubeApi(self._connection, manager=_MANAGER, middlewares=(metrics.REQUESTS.middleware,))
+            )
             towns = await stack.enter_async_context(Towns(self._connection.current_token))
             state = ClusterState(api)
             tails = Tails(state, towns)
@@ -137,6 +142,7 @@ class Dashboard:
 
         async def figures(_: Request) -> Response:
             metrics.SESSIONS.set(len(self._sessions))
+            metrics.LIVE.set(state.live)
             for kind, count in state.counts().items():
                 metrics.OBJECTS.labels(kind).set(count)
             return Response(metrics.render(), media_type="text/plain; version=0.0.4")

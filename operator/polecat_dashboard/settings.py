@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     )
     idle_seconds: float = Field(28800.0, gt=0, description="A session that is not used for so long, in seconds, ends.")
     session_seconds: float = Field(86400.0, gt=0, description="A session ends after so many seconds in any case.")
+    sessions_file: Path | None = Field(
+        None,
+        description="File in which sessions outlive a restart; they end with the process when unset. "
+        "It holds tokens encrypted with keys that only the browsers' cookies give.",
+    )
     link_seconds: float = Field(60.0, gt=0, description="How long, in seconds, a one-time link can be used.")
     log_level: str = Field("INFO", description="Least level of log lines: DEBUG, INFO, WARNING or ERROR.")
 

@@ -286,6 +286,7 @@ class LocalCluster:
             "POLECAT_DASHBOARD_LISTEN": f"{HOST}:{choose_port(self.data.dashboard_port)}",
             # Relative to its working directory: the path of a Unix socket must be short.
             "POLECAT_DASHBOARD_LINK_SOCKET": self.data.dashboard_socket.name,
+            "POLECAT_DASHBOARD_SESSIONS_FILE": str(self.data.dashboard_sessions),
         }
         return await self._launch("dashboard", "polecat_dashboard", self._kubeconfig_of("dashboard"), env)
 

@@ -20,6 +20,8 @@ LIST_SECONDS = 3.0
 CONNECT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
 """A pod sends a heartbeat every 15 s; a connection silent for so long is dead."""
+CHANGES_MAX_BYTES = 8 << 20
+"""Far more than a pod's answer of what has changed ever is."""
 
 
 class TownAwayError(Exception):
@@ -92,6 +94,20 @@ class Towns:
                 yield _chunks(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise TownAwayError(type(error).__name__) from error
+
+    async def changes(self, url: str, bead_uid: str, attempt: int, *, commits_only: bool) -> bytes:
+        """What an attempt has changed, as the pod's JSON. Raises StreamMissingError and TownAwayError."""
+        query = {"commits": "1"} if commits_only else {}
+        try:
+            async with self._get(f"{url}/v1/changes/{bead_uid}/{attempt}", query) as response:
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > CHANGES_MAX_BYTES:
+                        raise TownAwayError("the answer is too large")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise TownAwayError(type(error).__name__) from error
+        return bytes(body)
 
     async def _list(self, url: str) -> list[Kept]:
         known = self._lists.get(url)

@@ -42,7 +42,11 @@ def not_found() -> RefusedError:
 
 def answer(content: Any, status: int = 200) -> Response:
     """JSON that no cache keeps."""
-    body = json.dumps(content, separators=(",", ":"))
+    return answer_json(json.dumps(content, separators=(",", ":")), status)
+
+
+def answer_json(body: str | bytes, status: int = 200) -> Response:
+    """The same of what is JSON already."""
     return Response(body, status, {"cache-control": "no-store"}, media_type="application/json")
 
 

@@ -15,12 +15,13 @@ from polecat_dashboard import metrics
 from polecat_dashboard.access.permissions import Permissions
 from polecat_dashboard.state.cluster import ClusterState
 from polecat_dashboard.streams.town import StreamMissingError, TownAwayError, Towns
-from polecat_dashboard.web.answers import RefusedError, answer, forbidden, not_found
+from polecat_dashboard.web.answers import RefusedError, answer, answer_json, forbidden, not_found
 from polecat_dashboard.web.event_stream import EventStream
 from polecat_dashboard.web.guard import principal_of
 
 _FILE_NAME = re.compile(r"[^A-Za-z0-9._-]")
 AWAY = "the town that has the stream can't be reached now"
+UNREAD = "what has changed can't be read now"
 
 
 class Streams:
@@ -34,6 +35,7 @@ class Streams:
             Route("/api/streams/{namespace}/{bead}", self._list),
             Route("/api/streams/{namespace}/{bead}/{attempt:int}", self._stream),
             Route("/api/streams/{namespace}/{bead}/{attempt:int}/download", self._download),
+            Route("/api/streams/{namespace}/{bead}/{attempt:int}/changes", self._changes),
         ]
 
     async def _list(self, request: Request) -> Response:
@@ -55,6 +57,20 @@ class Streams:
         name = _FILE_NAME.sub("_", f"{bead}-{attempt}.jsonl")
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return EventStream(_pass_on(chunks, stack), media_type="application/x-ndjson", headers=headers)
+
+    async def _changes(self, request: Request) -> Response:
+        """What the attempt has changed; the pod asks Git for it now."""
+        bead = await self._bead(request)
+        uid, attempt = text(section(bead, "metadata"), "uid"), request.path_params["attempt"]
+        commits_only = "commits" in request.query_params
+        for url in await self._candidates(bead, uid, attempt):
+            try:
+                return answer_json(await self._towns.changes(url, uid, attempt, commits_only=commits_only))
+            except StreamMissingError:
+                continue
+            except TownAwayError:
+                raise RefusedError(502, UNREAD) from None
+        raise not_found()
 
     async def _open(
         self, request: Request, *, after: int, download: bool

@@ -32,7 +32,7 @@ export async function get(path, signal) {
   }
 }
 
-export async function post(path, body) {
+async function send(path, body) {
   try {
     return await answer(
       await fetch(path, {
@@ -45,6 +45,22 @@ export async function post(path, body) {
   } catch (error) {
     if (error instanceof ApiError) throw error;
     throw new ApiError(0, "the dashboard can't be reached");
+  }
+}
+
+/** Whether what writes must show is another one now: behind a proxy it changes with each start of the dashboard. */
+async function renewed() {
+  const before = csrf;
+  setCsrf((await get("/api/session")).csrf);
+  return csrf !== before;
+}
+
+export async function post(path, body) {
+  try {
+    return await send(path, body);
+  } catch (error) {
+    if (error.status !== 403 || !(await renewed().catch(() => false))) throw error;
+    return send(path, body);
   }
 }
 

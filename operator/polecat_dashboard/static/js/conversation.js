@@ -9,7 +9,7 @@ const TEXT_MAX = 400000;
 export class Conversation {
   constructor() {
     this.blocks = [];
-    this.files = new Map(); // path → {additions, deletions, edits: [{seq, diff}]}
+    this.calls = 0; // of tools that are over
     this.milestones = [];
     this.errors = []; // indices of blocks
     this.usage = { steps: 0, input: 0, output: 0, cost: 0 };
@@ -128,6 +128,7 @@ export class Conversation {
     const { callID, tool, state, title, input, output, error, exitCode } = data;
     const known = callID ? this._calls.get(callID) : undefined;
     const change = { kind: "tool", callID, tool, state, title, input, error, exitCode };
+    if (state !== "running") this.calls += 1;
     const failed = state === "error" || (exitCode !== undefined && exitCode !== null && exitCode !== 0);
     if (known !== undefined) {
       const before = this.blocks[known];
@@ -148,13 +149,6 @@ export class Conversation {
   _edit(base, data) {
     const path = data.path ?? "";
     const edit = { seq: base.seq, path, diff: data.diff ?? "", additions: data.additions ?? 0, deletions: data.deletions ?? 0 };
-    const file = this.files.get(path) ?? { path, additions: 0, deletions: 0, edits: [] };
-    this.files.set(path, {
-      path,
-      additions: file.additions + edit.additions,
-      deletions: file.deletions + edit.deletions,
-      edits: [...file.edits, edit],
-    });
     const known = this._calls.get(data.callID);
     if (known !== undefined) return this._change(known, { edits: [...(this.blocks[known].edits ?? []), edit] });
     return this._push({ ...base, kind: "tool", tool: "edit", state: "completed", input: { filePath: path }, edits: [edit] });

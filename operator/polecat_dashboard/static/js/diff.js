@@ -1,5 +1,5 @@
 // A unified diff with its lines coloured and numbered.
-import { html, useMemo } from "./lib.js";
+import { html, useMemo, useState } from "./lib.js";
 import { strip } from "./text.js";
 
 const LINES_SHOWN = 400;
@@ -22,7 +22,7 @@ export function parseDiff(diff) {
       gone = Number(hunk[2] ?? 1);
       come = Number(hunk[4] ?? 1);
       lines.push({ kind: "hunk", text: hunk[5].trim() });
-    } else if (raw.startsWith("\\") || (!inside && /^(Index: |={3,}|diff --git |index |--- |\+\+\+ |new file|deleted file)/.test(raw))) {
+    } else if (raw.startsWith("\\") || (!inside && /^(Index: |={3,}|diff --git |index |--- |\+\+\+ |new file|deleted file|(dis)?similarity index |rename |copy |old mode |new mode |Binary files )/.test(raw))) {
       continue;
     } else if (raw.startsWith("+")) {
       lines.push({ kind: "add", number: after, text: raw.slice(1) });
@@ -44,16 +44,17 @@ const SIGN = { add: "+", del: "−", same: " ", hunk: "" };
 
 export function Diff({ diff }) {
   const lines = useMemo(() => parseDiff(diff), [diff]);
+  const [shown, setShown] = useState(LINES_SHOWN);
   if (!lines.length) return null;
   return html`<div class="diff" role="figure" aria-label="changes" tabindex="0">
-    ${lines.slice(0, LINES_SHOWN).map(
+    ${lines.slice(0, shown).map(
       (line) => html`<div class=${`diff-line diff-${line.kind}`}>
         <span class="diff-number" aria-hidden="true">${line.number ?? ""}</span>
         <span class="diff-sign" aria-hidden=${line.kind === "same"}>${SIGN[line.kind]}</span>
         <span class="diff-text">${strip(line.text) || (line.kind === "hunk" ? "⋯" : " ")}</span>
       </div>`,
     )}
-    ${lines.length > LINES_SHOWN &&
-    html`<div class="diff-line diff-hunk"><span></span><span></span><span>${lines.length - LINES_SHOWN} lines more</span></div>`}
+    ${lines.length > shown &&
+    html`<button type="button" class="quiet diff-more" onClick=${() => setShown(shown + 10 * LINES_SHOWN)}>${lines.length - shown} lines more</button>`}
   </div>`;
 }

@@ -6,6 +6,7 @@ import { beadPath, go, polecatPath, streamPath } from "../router.js";
 import { cost, count, duration, moment, plural, title } from "../format.js";
 import { Markdown } from "../markdown.js";
 import { Age, Branch, Copy, Dialog, Empty, Icon, Loading, Mark, State } from "../ui.js";
+import { Commits } from "./changed.js";
 import { Conditions } from "./places.js";
 
 const SETTLE_MS = 60000;
@@ -119,6 +120,9 @@ export function BeadPage({ ns, name }) {
   const again = useSettling(view, listed.current);
   const streams = useRead(view && may?.stream ? `/api/streams/${encodeURIComponent(ns)}/${encodeURIComponent(name)}` : null, `${view?.attempts} ${view?.interruptions} ${view?.state} ${again}`);
   listed.current = streams.value;
+  const latest = polecat ? { attempt: polecat.attempt, ended: false } : streams.value?.at(-1);
+  const heads = `${view?.state} ${detail.value?.headCommit} ${detail.value?.savedCommit} ${latest?.ended}`;
+  const made = useRead(latest ? `/api${streamPath(ns, name, latest.attempt)}/changes?commits=1` : null, heads).value;
   if (!view) return html`<${Empty} title="There is no bead of this name."><p>It was cancelled, or never was. <a href="/beads">All beads</a></p><//>`;
   const full = detail.value;
   const sum = (usage) => (usage ? usage.tokensIn + usage.tokensOut : 0);
@@ -141,6 +145,7 @@ export function BeadPage({ ns, name }) {
           ${full ? html`<${Markdown} text=${full.prompt} />` : detail.error?.status === 403 ? html`<p class="faint">You may list beads here, but not read their prompts (<code>get beads</code>).</p>` : html`<${Loading} what="the prompt" />`}
         </section>
         <section class="panel"><h2>Attempts</h2><${Attempts} bead=${view} streams=${streams} polecat=${polecat} mayRead=${may?.stream} /></section>
+        ${made?.commits.length > 0 && html`<section class="panel"><h2>Commits <span class="number">${made.commits.length}</span> <small class="faint">of start ${latest.attempt}</small></h2><${Commits} commits=${made.commits} more=${made.moreCommits} /></section>`}
       </div>
       <aside class="bead-side" aria-label="Details">
         ${polecat && html`<a class="panel bead-agent" href=${polecatPath(ns, polecat.name)}><${Mark} name=${polecat.agent} size=${30} /><span><b>${title(polecat.agent)}</b> is at work<small><bdi>${polecat.activity || "starting"}</bdi></small></span><${Icon} name="right" /></a>`}

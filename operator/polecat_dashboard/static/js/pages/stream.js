@@ -254,7 +254,7 @@ export function StreamPage({ ns, bead: beadName, attempt }) {
         ${status === "lost" && conversation.events > 0 && html`<p class="note note-lost" role="status"><${Icon} name="alert" size=${14} /><span>The stream is interrupted (${error || "connection lost"}); it goes on here by itself.</span></p>`}
       </div>
       ${!following && missed > 0 && html`<button type="button" class="pill" onClick=${() => setFollowing(true)}><${Icon} name="down" size=${14} />${missed} new</button>`}
-      <${StreamSide} conversation=${conversation} jump=${(seq) => { setSide(false); jump(conversation.blockOf(seq)); }} polecat=${polecat} bead=${bead} />
+      <${StreamSide} conversation=${conversation} jump=${(seq) => { setSide(false); jump(conversation.blockOf(seq)); }} ns=${ns} beadName=${beadName} attempt=${attempt} bead=${bead} />
     </div>
   </div>`;
 }
