@@ -48,9 +48,14 @@ class Probes:
 
     async def _run(self, name: str) -> None:
         failures = 0
+        before: RepositoryState | None = None
         while True:
             state = await self._look(name)
-            failures = 0 if state is not None and state.ok else failures + 1
+            if state is not None and (state.ok or before is None or state.reason is not before.reason):
+                failures = 0  # all is well, or somebody is at it and wants to see what comes next
+            if state is None or not state.ok:
+                failures += 1
+            before = state or before
             written = state is not None and await self._tell(name, state)
             if written and not failures:
                 await asyncio.sleep(self._every_seconds)

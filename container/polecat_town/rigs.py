@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import logging
@@ -14,16 +15,19 @@ from polecat_api import protocol
 from polecat_api.conditions import Reason, Type, find_condition
 from polecat_api.rig import Rig
 from polecat_kube.api import KubeApi
+from polecat_kube.errors import ApiError, ForbiddenError
 from polecat_kube.resources import SECRET
+from polecat_town.agent.config import OPENAI_COMPATIBLE
 from polecat_town.errors import RepositoryError
+from polecat_town.git.secret import hidden_values, read_secret
 from polecat_town.git.store import Store
 from polecat_town.git.types import Credentials, Remote
 from polecat_town.settings import Settings
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
-_NO_SECRETS = frozenset({protocol.USERNAME_SECRET_KEY, protocol.KNOWN_HOSTS_SECRET_KEY})
-"""Keys of a rig's Secrets whose values may be shown."""
+RENEW_SECONDS = 10.0
+"""How long to wait for credentials of now where those of before serve too."""
 
 
 class Rigs:
@@ -68,6 +72,11 @@ class Rigs:
         """All rigs of this town."""
         return sorted(name for name, rig in self._rigs.items() if rig.spec.town_ref.name == self._settings.name)
 
+    def endpoints(self) -> list[str]:
+        """URLs of models that agents talk to themselves."""
+        models = [rig.spec.model for rig in self._rigs.values() if rig.spec.town_ref.name == self._settings.name]
+        return [each.endpoint for each in models if each.endpoint and each.provider != OPENAI_COMPATIBLE]
+
     def fetched(self) -> list[str]:
         """Rigs whose store this volume already has."""
         return [name for name in self.names() if (self._settings.rig_dir(name) / "store.git").is_dir()]
@@ -79,7 +88,8 @@ class Rigs:
     async def learn_secrets(self, name: str) -> None:
         """Reads the rig's Secrets unless that was done: before anything is written that may hold their values.
 
-        A Secret that is missing is told by whoever needs it. Raises what the API server raises.
+        A Secret that is missing is told by whoever needs it. Raises RepositoryError when the town may not read it,
+        and what the API server raises.
         """
         rig = self._rigs.get(name)
         if rig is None:
@@ -92,7 +102,8 @@ class Rigs:
     async def store(self, name: str) -> Store:
         """The rig's store, with the URL and credentials of now. One object for each rig.
 
-        Raises RepositoryError when the rig is gone or its Secret is missing, and what the API server raises.
+        Raises RepositoryError when the rig is gone or its Secret is missing or malformed, and what the API server
+        raises.
         """
         rig = self._rigs.get(name)
         if rig is None:
@@ -106,6 +117,14 @@ class Rigs:
             names=tuple(rig.spec.polecats.names),
         )
         return self._store(name, remote)
+
+    async def renew(self, name: str) -> None:
+        """Gives a store that is in use the credentials of now, if they can be had; it keeps those of before else."""
+        try:
+            async with asyncio.timeout(RENEW_SECONDS):
+                await self.store(name)
+        except (TimeoutError, RepositoryError, ApiError) as error:
+            log.info("credentials of rig %s not read again: %s", name, error, extra={"rig": name})
 
     def store_without_remote(self, name: str) -> Store:
         """A store for work that must be saved here although its rig is gone or can't be asked."""
@@ -124,7 +143,7 @@ class Rigs:
         if reference is None:
             return None
         values = await self._secret(rig, reference.name)
-        key = values.get(protocol.API_KEY_SECRET_KEY, "").strip()
+        key = (values or {}).get(protocol.API_KEY_SECRET_KEY, "").strip()
         if not key:
             raise RepositoryError(
                 Reason.CREDENTIALS_MISSING,
@@ -144,24 +163,19 @@ class Rigs:
         reference = rig.spec.repository.credentials_secret_ref
         if reference is None:
             return None
-        values = await self._secret(rig, reference.name)
-        credentials = Credentials(
-            username=values.get(protocol.USERNAME_SECRET_KEY, "").strip(),
-            password=values.get(protocol.PASSWORD_SECRET_KEY, "").strip(),
-            ssh_key=values.get(protocol.SSH_KEY_SECRET_KEY, ""),
-            known_hosts=values.get(protocol.KNOWN_HOSTS_SECRET_KEY, ""),
-        )
-        if not credentials.secrets:
-            raise RepositoryError(
-                Reason.CREDENTIALS_MISSING,
-                f"the Secret {reference.name} does not exist or has neither {protocol.PASSWORD_SECRET_KEY} "
-                f"nor {protocol.SSH_KEY_SECRET_KEY}",
-            )
-        return credentials
+        return read_secret(reference.name, await self._secret(rig, reference.name))
 
-    async def _secret(self, rig: Rig, name: str) -> Mapping[str, str]:
-        values = decode_secret(await self._api.get(SECRET, rig.metadata.namespace, name))
-        hidden = {value for key, value in values.items() if key not in _NO_SECRETS}
+    async def _secret(self, rig: Rig, name: str) -> Mapping[str, str] | None:
+        """The values of a Secret, from now on secret; None when it does not exist."""
+        try:
+            found = await self._api.get(SECRET, rig.metadata.namespace, name)
+        except ForbiddenError as error:
+            message = f"the town may not read the Secret {name}: {error.message}"
+            raise RepositoryError(Reason.CREDENTIALS_MISSING, message) from error
+        if found is None:
+            return None
+        values = decode_secret(found)
+        hidden = hidden_values(values)
         self._secrets.setdefault(rig.metadata.name, set()).update(hidden)
         if hidden:
             self._learned.add((rig.metadata.name, name))

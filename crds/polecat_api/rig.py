@@ -41,7 +41,9 @@ class Repository(ApiModel):
     default_branch: Annotated[str, Field(min_length=1, max_length=200, pattern=GIT_BRANCH)] = "main"
     """The branch that work starts from."""
     credentials_secret_ref: NameRef | None = None
-    """A Secret with `username` and `password` (HTTPS) or `ssh-privatekey` (SSH)."""
+    """A Secret with `password` or `token`, and `username` if the host asks for one (HTTPS); or `ssh-privatekey` and
+    `known_hosts` (SSH). For HTTPS also `ca.crt` and `proxy`. It is read anew each time it is used.
+    """
 
 
 class Pool(ApiModel):

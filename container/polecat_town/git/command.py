@@ -16,6 +16,8 @@ LOCAL_SECONDS = 60.0
 """Deadline of a command that touches the local disk only."""
 STOP_GRACE_SECONDS = 2.0
 PROTOCOLS = "file:git:http:https:ssh"
+_TRUSTED = {"SSL_CERT_FILE": "GIT_SSL_CAINFO", "SSL_CERT_DIR": "GIT_SSL_CAPATH"}
+"""The usual names of what to trust, which Git's HTTP does not know → its own."""
 _DISK_TROUBLE = ("No space left on device", "Disk quota exceeded", "Read-only file system", "Input/output error")
 
 _SETTINGS = (
@@ -59,13 +61,15 @@ class GitResult:
 def supervisor_environment(git_dir: Path) -> dict[str, str]:
     """The whole environment of the supervisor's Git, before signing in."""
     passed = ("PATH", "SSH_AUTH_SOCK", *CERTIFICATE_VARIABLES, *NETWORK_VARIABLES)
-    return {key: os.environ[key] for key in passed if key in os.environ} | {
+    env = {key: os.environ[key] for key in passed if key in os.environ}
+    env |= {name: os.environ[key] for key, name in _TRUSTED.items() if os.environ.get(key)}
+    return env | {
         "HOME": str(git_dir),  # neither .netrc nor .gitconfig of the user
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ALLOW_PROTOCOL": PROTOCOLS,
-        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=15",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=15 -o StrictHostKeyChecking=yes",
         "LC_ALL": "C",
     }
 

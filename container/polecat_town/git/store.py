@@ -11,13 +11,13 @@ from polecat_api.branches import work_ref
 from polecat_town.errors import StoreError, WorkspaceError
 from polecat_town.git.batch import Batch
 from polecat_town.git.command import read_git
-from polecat_town.git.credentials import ACCESS_FOLDER
 from polecat_town.git.fetch import Wanted, fetch_all, fetched_for
 from polecat_town.git.probe import probe
 from polecat_town.git.publish import publish, save
 from polecat_town.git.refs import KEPT, StoreRefs
 from polecat_town.git.remote import RemoteGit
 from polecat_town.git.takeover import take_over
+from polecat_town.git.timing import timed
 from polecat_town.git.types import (
     Credentials,
     DiffStat,
@@ -28,6 +28,7 @@ from polecat_town.git.types import (
     RepositoryState,
     Saved,
 )
+from polecat_town.metrics import GIT_FAILURES, PUSHES
 
 __all__ = ["Credentials", "DiffStat", "Fetched", "PushResult", "Remote", "RepositoryState", "Saved", "Store"]
 
@@ -72,7 +73,7 @@ class Store:
 
     async def _open(self) -> None:
         self.rig_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in (*(self.rig_dir / ACCESS_FOLDER).glob("tmp*"), *self.rig_dir.glob(".store-*")):
+        for left in self.rig_dir.glob(".store-*"):
             shutil.rmtree(left, ignore_errors=True)
         if (self.git_dir / "HEAD").exists():
             # nobody else uses the store, and we have not begun: a lock file is that of a process that was killed
@@ -92,7 +93,11 @@ class Store:
         Never raises for what the remote does; raises StoreError when the store itself can't be used.
         """
         await self.open()
-        return await probe(self.remote, self._git(), self.refs)
+        with timed("probe"):
+            found = await probe(self.remote, self._git(), self.refs)
+        if not found.ok:
+            GIT_FAILURES.labels("probe").inc()
+        return found
 
     async def fetch(self, base_branch: str, bead_uid: str) -> Fetched:
         """Brings base branch and saved work of the bead; calls of the same moment share one fetch.
@@ -101,8 +106,9 @@ class Store:
         """
         await self.open()
         item = Wanted(base_branch, bead_uid)
-        seen = await self._batch.join(item)
-        return await fetched_for(self.refs, seen, item)
+        with timed("fetch"):
+            seen = await self._batch.join(item)
+            return await fetched_for(self.refs, seen, item)
 
     async def take_over(self, workspace: PrivateRepository) -> str | None:
         """Takes the worktree's HEAD into the store, under `refs/polecat/work/<uid>`; gives the commit.
@@ -111,12 +117,12 @@ class Store:
         beyond the base. Raises WorkspaceError when the private repository can't be read or what it holds is
         not sound; what was taken over before stays.
         """
-        head = await workspace.head()
-        if head is None:
-            raise WorkspaceError(f"{workspace.worktree} has no commit that could be taken over")
-        return await take_over(
-            self.git_dir, self.refs, workspace.repository, workspace.domain, workspace.uid, head, workspace.base_commit
-        )
+        with timed("takeover"):
+            head = await workspace.head()
+            if head is None:
+                raise WorkspaceError(f"{workspace.worktree} has no commit that could be taken over")
+            repository, domain, uid = workspace.repository, workspace.domain, workspace.uid
+            return await take_over(self.git_dir, self.refs, repository, domain, uid, head, workspace.base_commit)
 
     async def work_commit(self, polecat_uid: str) -> str | None:
         """The commit that was last taken over from this polecat; None if there is none."""
@@ -125,10 +131,15 @@ class Store:
     async def push(self, commit: str, branch: str) -> PushResult:
         """Pushes a commit of the store to the bead's own branch, then asks the remote what it has.
 
-        Raises RepositoryError (CREDENTIALS_MISSING) and StoreError only.
+        Raises RepositoryError (its Secret or ssh is missing, or can't be used) and StoreError only.
         """
         await self.open()
-        return await publish(self._git(), self.refs, commit, branch)
+        with timed("push"):
+            result = await publish(self._git(), self.refs, commit, branch)
+        PUSHES.labels(result.kind).inc()
+        if not result.ok:
+            GIT_FAILURES.labels("push").inc()
+        return result
 
     async def save(self, bead_uid: str, attempt: int, commit: str) -> Saved:
         """Keeps a commit under `refs/polecat/saved/<bead>/<attempt>`: in the store, then on the remote.
@@ -137,7 +148,11 @@ class Store:
         Raises StoreError only.
         """
         await self.open()
-        return await save(self._git(), self.refs, bead_uid, attempt, commit)
+        with timed("save"):
+            saved = await save(self._git(), self.refs, bead_uid, attempt, commit)
+        if not saved.on_remote:
+            GIT_FAILURES.labels("save").inc()
+        return saved
 
     async def diff_stat(self, base: str, head: str) -> DiffStat:
         """Commits, files and lines between two commits of the store."""
@@ -166,7 +181,7 @@ class Store:
         return True
 
     def _git(self) -> RemoteGit:
-        return RemoteGit(self.rig_dir, self.git_dir, self.remote)
+        return RemoteGit(self.git_dir, self.remote)
 
     async def _fetch_all(self, wanted: frozenset[Wanted]) -> dict[str, str]:
         return await fetch_all(self._git(), self.refs, wanted)

@@ -12,19 +12,26 @@ from polecat_town.domain.domain import Domain
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to sign in at the remote: `username` and `password` for HTTP, `ssh_key` for SSH. Never printed."""
+    """How to reach the remote and sign in there. Never printed."""
 
+    secret: str = ""
+    """Name of the Secret that it comes from."""
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    """For HTTP: a password or token."""
     ssh_key: str = field(default="", repr=False)
     """A private key in OpenSSH or PEM format."""
     known_hosts: str = field(default="", repr=False)
-    """Lines of a known_hosts file; without it a host's key is trusted when first seen, and kept."""
+    """Lines of a known_hosts file."""
+    certificates: str = field(default="", repr=False)
+    """Certificates of authorities in PEM form, trusted for HTTPS beside the system's."""
+    proxy: str = field(default="", repr=False)
+    """URL of the proxy for HTTP, instead of the one that the town's environment names."""
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """All that must never appear in a message."""
-        return tuple(secret for secret in (self.password, self.ssh_key) if secret)
+    def anonymous(self) -> bool:
+        """Whether nothing in it is for signing in: it only says how to get there."""
+        return not (self.username or self.password or self.ssh_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class RepositoryState:
     """What looking at the remote has shown."""
 
     reason: Reason
-    """REPOSITORY_OK, REPOSITORY_UNREACHABLE, PUSH_REFUSED, BRANCH_MISSING or BRANCH_BLOCKED."""
+    """REPOSITORY_OK, or the reason of a RepositoryError."""
     message: str
     """One or a few lines for the user: Git's own words, secrets removed."""
 

@@ -59,6 +59,7 @@ async def settle(life: Life) -> None:
     if commit is None or commit in (life.state.base_commit, life.state.start_commit):
         life.update(settled=True, head_commit=commit or life.state.head_commit)
         return
+    await life.services.rigs.renew(life.identity.rig)  # they may have been changed since the last push or fetch
     saved = await workspace.store.save(life.identity.bead_uid, life.identity.attempt, commit)
     life.journal.append(Kind.SAVED, commit=saved.commit, ref=saved.ref, onRemote=saved.on_remote)
     metrics.SAVES.labels("remote" if saved.on_remote else "store").inc()

@@ -1,13 +1,15 @@
-"""Git over HTTP with passwords: the real `git http-backend` behind a small server on loopback."""
+"""Git over HTTP(S) with passwords: the real `git http-backend` behind a small server on loopback."""
 
 from __future__ import annotations
 
 import base64
 import os
+import ssl
 import subprocess
 import sys
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -31,13 +33,20 @@ class _Server(ThreadingHTTPServer):
 class GitServer:
     """Serves the bare repositories in `root`, each with a password; looks for leaks at every request."""
 
-    def __init__(self, root: Path, passwords: dict[str, str]) -> None:
+    def __init__(
+        self, root: Path, passwords: dict[str, str], tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.root = root
         self.passwords = passwords
+        """By path; one that is not named needs none."""
         self.leaks: list[str] = []
+        self.meanwhile: Callable[[], None] | None = None
+        """What is done, in the server's thread, before a request is answered."""
         self._users: dict[str, set[str]] = defaultdict(set)
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = _Server((host, 0), self._handler())
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if tls else 'http'}://{host}:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -56,6 +65,8 @@ class GitServer:
     def admit(self, repository: str, header: str | None) -> bool:
         """Checks a request's credentials."""
         self._look_for_leaks()
+        if repository not in self.passwords:
+            return True
         user, _, password = base64.b64decode((header or "").removeprefix("Basic ")).decode().partition(":")
         if not header or password != self.passwords[repository]:
             return False
@@ -91,8 +102,11 @@ class GitServer:
                 if not server.admit(repository, self.headers["Authorization"]):
                     self.send_response(401)
                     self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                    self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
+                if server.meanwhile is not None:
+                    server.meanwhile()
                 body = self._body()
                 done = subprocess.run(
                     [str(BACKEND)], input=body, env=self._cgi(path, query), capture_output=True, check=False
@@ -100,7 +114,7 @@ class GitServer:
                 head, _, content = done.stdout.partition(b"\r\n\r\n")
                 fields = dict(line.decode().split(": ", 1) for line in head.split(b"\r\n") if b": " in line)
                 self.send_response(int(fields.pop("Status", "200").split()[0]))
-                for key, value in fields.items():
+                for key, value in (fields | {"Content-Length": str(len(content))}).items():
                     self.send_header(key, value)
                 self.end_headers()
                 self.wfile.write(content)
