@@ -1,4 +1,4 @@
-"""Puts CRDs, RBAC rules and service accounts into a cluster, and makes tokens for the accounts."""
+"""Puts CRDs, RBAC rules, admission policies and service accounts into a cluster, and makes tokens for the accounts."""
 
 import asyncio
 import json
@@ -20,9 +20,11 @@ SERVED_SECONDS = 30.0
 POLL_SECONDS = 0.05
 SYSTEM_NAMESPACE = "polecat-system"
 OPERATOR_ACCOUNT = "polecat-operator"
+OPERATOR_TOWNS_ROLE = f"{OPERATOR_ACCOUNT}-towns"
 TOWN_ACCOUNT = "polecat-town"
 TOWN_REVIEWS_ROLE = f"{TOWN_ACCOUNT}-reviews"
 DASHBOARD_ACCOUNT = "polecat-dashboard"
+USER_ROLE = "polecat-admin"
 USER_ACCOUNT = "polecat-user"
 """As whom the user of this machine looks at the dashboard; may work with all of Polecat's kinds, and nothing else."""
 TOKEN_HOURS = 8760
@@ -50,18 +52,18 @@ subjects:
   - {{kind: ServiceAccount, name: {account}, namespace: {namespace}}}
 """
 
+_SHIPPED = ("namespace.yaml", "rbac-*.yaml", "admission-*.yaml")
+"""What an embedded cluster takes from the base, in this order; the rest of it runs in pods, which it has none of."""
 _APPLY = ["--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}"]
 
 
 def shipped_manifests() -> list[Path]:
-    """CRD and RBAC files, the namespace first. Raises LocalError if this installation lacks them."""
+    """Namespace, RBAC rules, admission policies and CRDs. Raises LocalError if this installation lacks them."""
     crds, base = _shipped("crds"), _shipped("manifests/base")
-    files = [
-        *sorted(base.glob("*.yaml"), key=lambda f: (f.name != "namespace.yaml", f.name)),
-        *sorted(crds.glob("*.yaml")),
+    return [
+        *(file for pattern in _SHIPPED for file in sorted(base.glob(pattern))),
+        *sorted(crds.glob("polecat.dev_*.yaml")),
     ]
-    # A kustomization is a list of the others, not an object.
-    return [file for file in files if file.name != "kustomization.yaml"]
 
 
 def _shipped(name: str) -> Path:
@@ -97,7 +99,7 @@ async def grant_town(kubectl: Path, kubeconfig: Path, namespace: str, scratch: P
 async def grant_user(kubectl: Path, kubeconfig: Path, scratch: Path) -> None:
     """Makes the account that the user of this machine has at the dashboard. `scratch` may be written for it."""
     parts = "---\n".join((_ACCOUNT, _EVERYWHERE))
-    given = {"account": USER_ACCOUNT, "namespace": SYSTEM_NAMESPACE, "binding": USER_ACCOUNT, "role": USER_ACCOUNT}
+    given = {"account": USER_ACCOUNT, "namespace": SYSTEM_NAMESPACE, "binding": USER_ROLE, "role": USER_ROLE}
     write_private(scratch, parts.format(**given))
     await kubectl_run(kubectl, kubeconfig, ["apply", *_APPLY, "-f", str(scratch)])
 

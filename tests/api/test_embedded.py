@@ -223,7 +223,7 @@ OPERATOR = "system:serviceaccount:polecat-system:polecat-operator"
         (False, "create", "beads.polecat.dev"),
         (False, "delete", "beads.polecat.dev"),
         (False, "create", "pods"),
-        (False, "create", "clusterrolebindings.rbac.authorization.k8s.io"),
+        (False, "create", "clusterroles.rbac.authorization.k8s.io"),
     ],
 )
 def test_operator_has_the_rights_it_needs_and_no_others(

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from polecat_api.untrusted import Json
-from polecat_local.install import OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, TOWN_ACCOUNT, TOWN_REVIEWS_ROLE
+from polecat_local.install import (
+    OPERATOR_ACCOUNT,
+    OPERATOR_TOWNS_ROLE,
+    SYSTEM_NAMESPACE,
+    TOWN_ACCOUNT,
+    TOWN_REVIEWS_ROLE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ def rights(manifests: Iterable[Json], town_namespaces: Iterable[str]) -> list[Ri
     found: list[Right] = []
     for manifest in manifests:
         kind, name = manifest.get("kind"), manifest.get("metadata", {}).get("name")
-        if kind == "ClusterRole" and name == OPERATOR_ACCOUNT:
+        if kind == "ClusterRole" and name in (OPERATOR_ACCOUNT, OPERATOR_TOWNS_ROLE):
             found += _granted(manifest, SYSTEM_NAMESPACE, OPERATOR_ACCOUNT, None)
         elif kind == "Role" and name == OPERATOR_ACCOUNT:
             found += _granted(manifest, SYSTEM_NAMESPACE, OPERATOR_ACCOUNT, manifest["metadata"]["namespace"])
