@@ -67,7 +67,7 @@ function Page({ route }) {
   if (connection.loaded && connection.kinds && !connection.kinds.length) {
     return html`<${Empty} title="Nothing here is for you to see.">
       <p>You are signed in, but may not list beads, polecats, rigs or towns anywhere. Somebody who may grant rights can bind
-      you to the ClusterRole <code>polecat-user</code>.</p>
+      you to the ClusterRole <code>polecat-viewer</code> or <code>polecat-editor</code>.</p>
     <//>`;
   }
   if (!connection.loaded && route.page !== "sling") return html`<${Loading} what="the cluster" />`;
