@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-.PHONY: image soak help setup demo test test-unit test-api test-e2e test-alerts test-node test-kind node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams clean
+.PHONY: image soak help setup demo test test-unit test-api test-e2e test-alerts test-node test-kind node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams bench-node clean
 
 help: ## Show what each target does
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -100,6 +100,9 @@ bench-recovery: setup ## Print how long it takes to go on after restarts and out
 
 bench-streams: setup ## Print how quickly 50 viewers see what 30 agents do, and what that costs
 	@$(BIN)/python tests/bench/streams.py --stuck-minutes 10
+
+bench-node: setup ## Print how many agents fit into a pod and how quickly they start there (root on Linux)
+	@$(BIN)/python tests/bench/node.py
 
 clean: ## Remove what was built here; the cache in the user's cache directory stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,23 +1,30 @@
-"""Gets a node's programs ahead of time, or says why this machine can't carry a node."""
+"""Gets ahead of time what a node runs, its programs and the shipped image, or says why this machine can't carry one."""
 
 import asyncio
+import subprocess
 
 from polecat_local.cache import Cache
 from polecat_local.progress import Progress
 from support.node.building import NodeProgramsError
+from support.node.installing import build_image
 from support.node.preflight import why_not
 from support.node.programs import node_programs
+
+_SKIPPED = "tests on a node will be skipped"
 
 
 def prepare() -> str:
     """One sentence."""
     if lacking := why_not():
-        return f"tests on a node will be skipped: {lacking}"
+        return f"{_SKIPPED}: {lacking}"
     try:
         programs = asyncio.run(node_programs(Cache(), Progress()))
+        image = build_image("--base", "bootstrap")
     except NodeProgramsError as error:
-        return f"tests on a node will be skipped: {error}"
-    return f"node: {programs.kubernetes}, {programs.containerd}, {programs.packaged.runc}"
+        return f"{_SKIPPED}: {error}"
+    except subprocess.CalledProcessError:
+        return f"{_SKIPPED}: the image can't be built here"
+    return f"node: {programs.kubernetes}, {programs.containerd}, {programs.packaged.runc}, {image}"
 
 
 print(prepare())

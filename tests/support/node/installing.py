@@ -1,0 +1,33 @@
+"""The shipped image and the shipped manifests, as a user builds and applies them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+from support.control_plane import Kubectl
+from support.node.cluster import Cluster
+from support.paths import ROOT
+
+OVERLAY = ROOT / "manifests" / "overlays" / "kind"
+_BUILDER = ROOT / "container" / "image" / "build.py"
+
+
+def build_image(*arguments: str) -> Path:
+    """The archive that the image's own builder writes; what it is doing, and what went wrong, it tells the user.
+
+    Raises CalledProcessError.
+    """
+    command = [sys.executable, str(_BUILDER), *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+async def install(cluster: Cluster) -> None:
+    """Applies the manifests as they stand, and waits until all that they start is available."""
+    kubectl = Kubectl(cluster.plane, "polecat-system")
+    await asyncio.to_thread(kubectl, "apply", "--server-side", "-k", str(OVERLAY))
+    for deployment in ("polecat-operator", "polecat-dashboard"):
+        await asyncio.to_thread(kubectl, "rollout", "status", f"deployment/{deployment}", "--timeout=110s")
