@@ -1,0 +1,1 @@
+"""Builds the container image with whatever builder the machine has, and keeps it in the user's cache."""
