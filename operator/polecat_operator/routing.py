@@ -80,6 +80,8 @@ class Router:
         if old is not None and new is not None and _sign_of_life(old.polecat) == _sign_of_life(new.polecat):
             return
         self._queue.add(Key("bead", namespace, polecat.spec.bead_ref.name), Lane.LIFE)
+        if new is not None and (old is None or old.polecat.status.claim is None):
+            self._time_claim(polecat)
         if new is None:
             self._queue.add(Key("schedule", *town), Lane.START)
             self._rig_key(rig, COUNTS_SECONDS)
@@ -88,15 +90,13 @@ class Router:
             self._rig_key(rig, COUNTS_SECONDS)
         else:
             self._queue.add(Key("polecat", *held.key), Lane.LIFE)
-            self._time_claim(old.polecat, new.polecat)
 
-    def _time_claim(self, old: Polecat, new: Polecat) -> None:
+    def _time_claim(self, polecat: Polecat) -> None:
         """Only of a bead's first start: what it waits for between two attempts is no fault of ours."""
-        if old.status.claim is not None or new.status.claim is None or new.spec.attempt > 1:
-            return
-        bead = self.cache.beads.items.get((new.metadata.namespace, new.spec.bead_ref.name))
-        if bead is not None:
-            CLAIM_SECONDS.observe(max(0.0, (self._clock.now() - bead.created).total_seconds()))
+        claim = polecat.status.claim
+        bead = self.cache.beads.items.get((polecat.metadata.namespace, polecat.spec.bead_ref.name))
+        if claim is not None and bead is not None and polecat.spec.attempt == 1:
+            CLAIM_SECONDS.observe(max(0.0, (claim.time - bead.created).total_seconds()))
 
     def _new_polecat(self, held: HeldPolecat) -> None:
         bead = held.polecat.spec.bead_ref.name
