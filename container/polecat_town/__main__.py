@@ -15,7 +15,7 @@ from polecat_kube.connection import connect
 from polecat_kube.errors import ConfigurationError
 from polecat_town import logs
 from polecat_town.metrics import REQUESTS
-from polecat_town.pod.guard import become_subreaper
+from polecat_town.pod.guard import become_subreaper, become_unreadable
 from polecat_town.settings import Settings
 from polecat_town.town import PartEndedError, TownPodProgram
 
@@ -53,6 +53,7 @@ def main() -> int:
         return 2
     logs.set_up(settings.log_level, settings.name)
     become_subreaper()
+    become_unreadable()
     try:
         asyncio.run(_run(settings))
     except (ConfigurationError, PartEndedError, OSError) as error:

@@ -94,6 +94,14 @@ REFUSED_STREAM_READERS = Counter(
 AGENT_MEMORY_BYTES = Gauge(
     "polecat_town_agents_memory_bytes", "Memory of all agents with their children.", registry=REGISTRY
 )
+MEMORY_STOPS = Counter(
+    "polecat_town_memory_stops_total", "Agents stopped for their memory, by whose limit was near: agent or container.",
+    ["limit"], registry=REGISTRY,
+)  # fmt: skip
+EGRESS_CONNECTIONS = Counter(
+    "polecat_town_egress_connections_total", "Connections of agents through the proxy, by outcome.", ["outcome"],
+    registry=REGISTRY,
+)  # fmt: skip
 AGENT_CPU_CORES = Gauge(
     "polecat_town_agents_cpu_cores", "CPU that all agents with their children use.", registry=REGISTRY
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from polecat_api import protocol
+from polecat_town.egress.rules import PRIVATE, make_rules
 
 
 class Settings(BaseSettings):
@@ -62,6 +63,17 @@ class Settings(BaseSettings):
     """How often, in seconds, it is tried whether the volume can be written."""
     memory_check_seconds: Annotated[float, Field(gt=0)] = 3
     """How often, in seconds, the memory of each agent is measured."""
+    agent_network: Literal["Proxy", "Open"] = "Proxy"
+    """Proxy: agents reach the world's web through the supervisor only, which keeps them from what is inside of the
+    cluster; Open: they reach whatever the pod reaches."""
+    agent_refused_ports: str = "80,443,2379,2380,6443,10250,10255"
+    """TCP ports that agents can't connect to themselves, with commas between; the API server's are always among
+    them. Needs Linux 6.7."""
+    egress_allow: str = ""
+    """Hosts (`.example.com`: all below it) and address ranges that agents may reach through the proxy although they
+    are inside, with commas between; those of HTTP registries that are passed on to agents are always among them."""
+    egress_refuse: str = PRIVATE
+    """Address ranges that count as inside. Loopback, link-local and metadata addresses are always refused."""
     terminate_seconds: Annotated[float, Field(ge=0)] = 5
     """Grace, in seconds, between SIGTERM and SIGKILL for an agent's processes."""
     model_retry_seconds: Annotated[float, Field(gt=0)] = 60
@@ -79,6 +91,24 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.absolute()
+
+    @field_validator("agent_refused_ports")
+    @classmethod
+    def _ports(cls, value: str) -> str:
+        if not all(word.strip().isdigit() and 0 < int(word) < 1 << 16 for word in value.split(",") if word.strip()):
+            raise ValueError("ports are numbers from 1 to 65535, with commas between")
+        return value
+
+    @field_validator("egress_allow", "egress_refuse")
+    @classmethod
+    def _ranges(cls, value: str, info: ValidationInfo) -> str:
+        make_rules(*((value, "") if info.field_name == "egress_allow" else ("", value)))
+        return value
+
+    @property
+    def refused_ports(self) -> frozenset[int]:
+        """`agent_refused_ports` as numbers."""
+        return frozenset(int(word) for word in self.agent_refused_ports.split(",") if word.strip())
 
     @property
     def reserve_bytes(self) -> int:

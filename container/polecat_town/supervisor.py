@@ -77,6 +77,10 @@ class Supervisor:
         metrics.SLOTS.set(slots or 0)
         self._freed.set()
 
+    def look_again(self) -> None:
+        """There may be room for who waits."""
+        self._freed.set()
+
     def is_current(self, identity: AgentIdentity) -> bool:
         """Whether a token's polecat runs here now."""
         life = self._lives.get(identity.polecat_uid)
@@ -238,8 +242,9 @@ class Supervisor:
                 await self._let_go(polecat)
                 return None
             spec = polecat.spec
-            volume = self._services.pod.volume
-            if self.name_is_free(spec.rig_ref.name, spec.name, uid) and self._has_slot() and volume.ok:
+            pod = self._services.pod
+            able = self._has_slot() and pod.has_room and pod.volume.ok
+            if able and self.name_is_free(spec.rig_ref.name, spec.name, uid):
                 break
             metrics.REFUSED_CLAIMS.labels("full").inc()
             try:

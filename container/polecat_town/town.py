@@ -21,6 +21,8 @@ from polecat_kube.errors import ApiError
 from polecat_kube.informer import Informer
 from polecat_kube.resources import CONFIG_MAP, POLECAT, RIG, TOWN
 from polecat_town.domain.landlock import Isolation, probe_isolation
+from polecat_town.egress.opening import open_egress
+from polecat_town.egress.proxy import EgressProxy
 from polecat_town.endpoint.access import StreamAccess
 from polecat_town.endpoint.changes import ChangesRoutes
 from polecat_town.endpoint.listener import bind
@@ -30,9 +32,11 @@ from polecat_town.endpoint.streams import StreamRoutes
 from polecat_town.endpoint.tokens import AgentIdentity, TokenVerifier
 from polecat_town.life.services import Services
 from polecat_town.lock import PolecatLock
+from polecat_town.measuring import Measurer
 from polecat_town.pod.cpu import read_container_cpu_millicores
 from polecat_town.pod.entry import PodEntry
-from polecat_town.pod.guard import watch_memory
+from polecat_town.pod.guard import MemoryGuard
+from polecat_town.pod.isolation import try_isolation
 from polecat_town.pod.lease import PodLease
 from polecat_town.pod.memory import read_container_memory
 from polecat_town.pod.state import PodState, prepare_volume, watch_binary, watch_volume
@@ -66,6 +70,7 @@ class TownPodProgram:
         self._pod = PodState()
         self._spec: TownSpec | None = None
         self._isolation: Isolation = probe_isolation()
+        self._egress: EgressProxy | None = None
         self._streams_url = ""
         self._tasks: list[asyncio.Task[Any]] = []
         namespace = settings.namespace
@@ -133,7 +138,11 @@ class TownPodProgram:
         access = StreamAccess(self._api, settings.namespace)
         streams = StreamRoutes(self._streams, access, settings.stream_stuck_seconds)
         changes = ChangesRoutes(WorkReader(lambda: self._supervisor.lives, self._rigs, self._streams), access)
-        operations = Operations(self._trouble, self._unready, (streams, changes))
+        measurer = Measurer(lambda: self._supervisor.lives, lambda: self._state()[0], self._lease, settings.data_dir)
+        operations = Operations(self._trouble, self._unready, measurer.look, (streams, changes))
+        guard = MemoryGuard(
+            lambda: self._supervisor.lives, self._pod, self._limit, settings.memory_check_seconds, self._room_changed
+        )
         listening = bind(settings.listen_host, settings.listen_port, settings.data_dir / "town-port")
         self._streams_url = settings.streams_url(listening.getsockname()[1])
         await operations.start(listening)
@@ -144,15 +153,16 @@ class TownPodProgram:
             self._start(watch_volume(self._pod, settings, self._pod_changed), "volume")
             self._start(self._rig_informer.run(), "rigs")
             self._start(self._town_informer.run(), "town")
-            await asyncio.gather(self._rig_informer.synced.wait(), self._town_informer.synced.wait())
+            await asyncio.gather(
+                self._rig_informer.synced.wait(), self._town_informer.synced.wait(), self._open_network()
+            )
             self._start(self._polecats.run(), "polecats")
             self._start(self._adopt(), "adoption")
             self._start(self._entry.run(), "entry")
             self._start(self._look(), "fence")
-            self._start(
-                watch_memory(lambda: self._supervisor.lives, self._limit, settings.memory_check_seconds), "memory"
-            )
+            self._start(guard.run(), "memory")
             self._start(self._prune(), "retention")
+            self._start(measurer.watch_loop(), "measuring")
             ended = await self._until(stop)
             await self._drain()
             if ended:
@@ -164,8 +174,18 @@ class TownPodProgram:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._endpoint.stop()
+            if self._egress is not None:
+                await self._egress.stop()
             await operations.stop()
             await self._lease.release()
+
+    async def _open_network(self) -> None:
+        """The agents' way out, and a try of what holds them; before the first of them starts."""
+        settings = self._settings
+        server = self._api.connection.server
+        self._egress, self._pod.network = await open_egress(settings, server, self._rigs.endpoints)
+        self._isolation = await try_isolation(settings, self._pod.network)
+        log.info("%s", self._isolation.message)
 
     async def _until(self, stop: asyncio.Event) -> list[str]:
         """Until stopped, or a part has ended by itself, which only a defect can cause; gives the names of those."""
@@ -278,6 +298,10 @@ class TownPodProgram:
 
     def _entry_changed(self, *, urgent: bool = False) -> None:
         self._entry.changed(urgent=urgent)
+
+    def _room_changed(self) -> None:
+        self._supervisor.look_again()
+        self._entry_changed(urgent=True)
 
     def _pod_changed(self) -> None:
         self._entry_changed(urgent=True)

@@ -46,16 +46,19 @@ def process_table(data: DataDir, own_version: str) -> Table:
 
 
 def _process_row(process: psutil.Process, parent: psutil.Process, own_version: str) -> tuple[str, ...]:
-    name = "up" if process == parent else program_name(process.cmdline(), process.environ())
+    name = "up" if process == parent else program_name(process.cmdline(), process.environ)
     version = _PROGRAM_VERSIONS.get(name, own_version)
     return name, str(process.pid), version, f"{process.memory_info().rss >> 20} MiB"
 
 
-def program_name(command: list[str], environ: Mapping[str, str]) -> str:
-    """The user's word for a child of ours, from its command line; operators differ in their environment only."""
+def program_name(command: list[str], environ: Callable[[], Mapping[str, str]]) -> str:
+    """The user's word for a child of ours, from its command line; operators differ in their environment only.
+
+    `environ` is asked for theirs alone: that of a town can't be read.
+    """
     for module, name in _MODULES.items():
         if module in command:
-            return environ.get("POLECAT_OPERATOR_IDENTITY", name).partition("_")[0] if name == "operator" else name
+            return environ().get("POLECAT_OPERATOR_IDENTITY", name).partition("_")[0] if name == "operator" else name
     return Path(command[0]).name if command else "?"
 
 

@@ -21,6 +21,7 @@ from polecat_town.agent.config import AgentSetup
 from polecat_town.agent.events import AgentEvent, Idle, Normaliser
 from polecat_town.agent.process import Agent, free_port, log_tail, start_agent, wait_ready
 from polecat_town.domain.domain import agent_domain, agent_environment, fresh_home, kill_marked
+from polecat_town.domain.network import open_network
 
 READY_SECONDS = 60.0
 EVENT_SECONDS = 60.0
@@ -192,7 +193,7 @@ class Bench:
         )
         agent = await start_agent(
             kilo=self.kilo,
-            domain=agent_domain(self.rig_dir, self.name, self.kilo),
+            domain=agent_domain(self.rig_dir, self.name, self.kilo).at_work(open_network()),
             cwd=self.worktree,
             base_environment={**agent_environment(self.rig_dir, self.name), **self.environment},
             setup=setup,

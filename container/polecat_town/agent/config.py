@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polecat_api.rig import Model
+from polecat_town.domain.network import LOOPBACK
 
 OPENAI_COMPATIBLE = "openai-compatible"
 PROXY_PROVIDER = "polecat"
 """Name under which the agent knows the model that it reaches through the supervisor."""
 MCP_SERVER = "polecat"
 """Name of our tools' server; the agent sees `polecat_done` and so on."""
-LOOPBACK = "127.0.0.1,localhost,::1"
 AGENT = "code"
 """The CLI's own agent that does the work; only its own permissions decide which tools are offered."""
 WITHHELD_TOOLS = (
@@ -101,7 +101,7 @@ def build_environment(base: Mapping[str, str], setup: AgentSetup, password: str)
     `base` has its HOME, XDG directories, TMPDIR, PATH, locale, and how to reach the network.
     """
     others = base.get("NO_PROXY") or base.get("no_proxy")
-    without_proxy = f"{LOOPBACK},{others}" if others else LOOPBACK
+    without_proxy = f"{LOOPBACK},{others}" if others and others != LOOPBACK else LOOPBACK
     return {
         **base,
         "NO_PROXY": without_proxy,

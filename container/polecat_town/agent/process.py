@@ -16,6 +16,7 @@ from polecat_api.protocol import LISTEN_PORTS
 from polecat_town.agent.client import AgentClient
 from polecat_town.agent.config import AgentSetup, build_environment
 from polecat_town.domain.domain import Command, Domain, spawn_in_domain
+from polecat_town.pod.memory import read_kernel_kills
 
 LOG_TAIL_BYTES = 2048
 _POLL_SECONDS = 0.05
@@ -44,6 +45,8 @@ class Agent:
     started: datetime
     log_path: Path
     password: str = field(repr=False)
+    kernel_kills: int = field(default_factory=read_kernel_kills)
+    """Processes of the container that the kernel had ended for want of memory when this one began."""
 
     @property
     def exited(self) -> bool:
@@ -61,6 +64,11 @@ class Agent:
         """The signal that ended it, if one did."""
         code = self.process.returncode
         return -code if code is not None and code < 0 else None
+
+    @property
+    def lacked_memory(self) -> bool:
+        """Whether the kernel has ended it because the container was out of memory."""
+        return self.signal == signal.SIGKILL and read_kernel_kills() > self.kernel_kills
 
     def describe_exit(self) -> str:
         """How it ended, in words."""

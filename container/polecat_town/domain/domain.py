@@ -10,11 +10,12 @@ import signal
 import sys
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from polecat_town.domain.grants import DEVICES, SHARED_MEMORY, passed_on, readable, tool_homes
 from polecat_town.domain.launch import CANNOT_ENTER
+from polecat_town.domain.network import Network, closed_network, open_network
 from polecat_town.domain.processes import MARKER, RUN_MARKER, Target, end, kill_marked
 from polecat_town.errors import DomainError
 
@@ -37,6 +38,8 @@ STOP_GRACE_SECONDS = 2.0
 DRAIN_SECONDS = 2.0
 """How long to wait for the rest of the output when all known processes of a command are gone."""
 CLEAN_SECONDS = 120.0
+AGENT_NICENESS = 10
+"""What agents, checks and set-up commands are behind the supervisor: nine of them together weigh what it weighs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,13 @@ class Domain:
     read_only: tuple[Path, ...]
     by_name: tuple[Path, ...] = ()
     """Directories in which files may be made and opened, but not listed (shared memory)."""
+    network: Network = field(default_factory=closed_network)
+    niceness: int = 0
+    """Added to that of the supervisor."""
+
+    def at_work(self, network: Network) -> Domain:
+        """The same for what an agent starts, or a rig's commands: with a network, and behind the supervisor."""
+        return replace(self, network=network, niceness=AGENT_NICENESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class Completed:
 
 
 def agent_domain(rig_dir: Path, name: str, kilo: Path | None = None) -> Domain:
-    """The domain of the name `name` in a rig (`<data>/rigs/<rig>`).
+    """The domain of the name `name` in a rig (`<data>/rigs/<rig>`), without network: see `Domain.at_work`.
 
     Read-write: the name's own directory and the usual devices. Read-only: the objects of the store, the system,
     the programs on PATH with their installation prefixes, and the package that `kilo` (the CLI's binary) is in.
@@ -94,12 +104,13 @@ def agent_domain(rig_dir: Path, name: str, kilo: Path | None = None) -> Domain:
     )
 
 
-def agent_environment(rig_dir: Path, name: str) -> dict[str, str]:
-    """HOME, XDG directories, TMPDIR, PATH and locale of all processes of a name; no secret."""
+def agent_environment(rig_dir: Path, name: str, network: Network | None = None) -> dict[str, str]:
+    """HOME, XDG directories, TMPDIR, PATH, locale and proxies of all processes of a name; no secret."""
     home = rig_dir / name / "home"
     return {
         **tool_homes(Path.home()),
         **passed_on(os.environ),
+        **(network or open_network()).environment,
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_DATA_HOME": str(home / ".local/share"),
@@ -156,13 +167,19 @@ def launch_line(domain: Domain, argv: tuple[str, ...], *, parent: int) -> list[s
         "rw": [str(path) for path in domain.read_write],
         "ro": [str(path) for path in domain.read_only],
         "by_name": [str(path) for path in domain.by_name],
+        "network": domain.network.way,
+        "sockets": domain.network.sockets.hex(),
+        "nice": domain.niceness,
         "parent": parent,
     }
     return [sys.executable, "-I", "-S", _LAUNCHER, json.dumps(specification, separators=(",", ":")), *argv]
 
 
 def launch_words(domain: Domain, argv: tuple[str, ...]) -> str:
-    """`launch_line` as one string for a shell, for programs that start others by such (Git)."""
+    """`launch_line` as one string for a shell, for programs that start others by such (Git).
+
+    Only for domains without descriptors to be inherited.
+    """
     return shlex.join(launch_line(domain, argv, parent=0))
 
 
@@ -234,6 +251,7 @@ async def _start(domain: Domain, command: Command, env: Mapping[str, str], outpu
             stderr=asyncio.subprocess.STDOUT,
             cwd=command.cwd,
             env=dict(env),
+            pass_fds=domain.network.descriptors,
         )
     except OSError as error:
         raise DomainError(f"{command.argv[0]} can't be started in {command.cwd}: {error.strerror}") from error

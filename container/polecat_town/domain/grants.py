@@ -18,10 +18,13 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108
 
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 TOOL_VARIABLES = ("PYENV_ROOT", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "JAVA_HOME", "GOROOT", "GOTOOLCHAIN")
+REGISTRY_VARIABLES = (
+    "PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "NPM_CONFIG_REGISTRY", "npm_config_registry", "GOPROXY",
+)  # fmt: skip
+"""URLs of hosts from which agents get packages."""
 NETWORK_VARIABLES = (
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "PIP_INDEX_URL", "PIP_CERT", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "NPM_CONFIG_REGISTRY", "npm_config_registry",
-    "GOPROXY", "GOSUMDB",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "PIP_CERT", "GOSUMDB",
+    *REGISTRY_VARIABLES,
 )  # fmt: skip
 PASSED_ON = (*CERTIFICATE_VARIABLES, *TOOL_VARIABLES, *NETWORK_VARIABLES, "TZ")
 """Variables of the supervisor that agents get too, unless they hold credentials."""

@@ -25,9 +25,13 @@ class Operations:
     """Serves on one socket."""
 
     def __init__(
-        self, is_alive: Callable[[], str | None], is_ready: Callable[[], str | None], more: Iterable[Routes]
+        self,
+        is_alive: Callable[[], str | None],
+        is_ready: Callable[[], str | None],
+        before_metrics: Callable[[], None],
+        more: Iterable[Routes],
     ) -> None:
-        """Both functions give None if all is well, else a sentence that says what is not; `more` is served too."""
+        """The first two give None if all is well, else a sentence that says what is not; `more` is served too."""
 
         async def healthz(_: web.Request) -> web.Response:
             return _answer(is_alive())
@@ -36,6 +40,7 @@ class Operations:
             return _answer(is_ready())
 
         async def metrics(_: web.Request) -> web.Response:
+            before_metrics()
             return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
         app = web.Application()

@@ -14,6 +14,7 @@ from polecat_town.domain.domain import (
     describe_end,
     run_in_domain,
 )
+from polecat_town.domain.network import Network, open_network
 from polecat_town.errors import WorkspaceError
 from polecat_town.git import scripts
 from polecat_town.git.store import Store
@@ -38,7 +39,9 @@ class PolecatRepository:
         base_branch: str,
         base_commit: str,
         kilo: Path | None = None,
+        network: Network | None = None,
     ) -> None:
+        """`network` is that of the rig's commands; Git never has one here."""
         self.store = store
         self.name = name
         self.uid = uid
@@ -46,6 +49,7 @@ class PolecatRepository:
         self.base_branch = base_branch
         self.base_commit = base_commit
         self.domain = agent_domain(store.rig_dir, name, kilo)
+        self.network = network or open_network()
         self.directory = store.rig_dir / name / uid.replace("-", "")[:8]
         self.repository = self.directory / "repo.git"
         self.worktree = self.directory / "worktree"

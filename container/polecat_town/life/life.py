@@ -87,6 +87,7 @@ class Life:
         self.checkpoint_at = time.monotonic()
         self.nudged_at: float | None = None
         self.over_memory: str | None = None
+        self.short_of_memory: str | None = None
         self.model_failure: str | None = None
         self.escalation: str | None = None
         self.failure: End | None = None
@@ -131,6 +132,11 @@ class Life:
         """The Lease was not renewed for so long that another may have this work: stop, and save it."""
         self._fenced = True
         self.wake()
+
+    @property
+    def must_free_memory(self) -> bool:
+        """Whether its agent is being stopped for its memory."""
+        return self.over_memory is not None or self.short_of_memory is not None
 
     def wake(self) -> None:
         """Something has changed: look again."""
@@ -236,6 +242,8 @@ class Life:
         pod = self.services.pod
         agent = self.agent
         exited = agent is not None and agent.exited
+        if agent is not None and exited and not self.must_free_memory and agent.lacked_memory:
+            self.short_of_memory = f"{agent.describe_exit()}: the kernel did that as the pod was out of memory"
         return Observation(
             deleted=self.polecat.metadata.deletion_timestamp is not None,
             gone=self._gone or self.reporter.superseded,
@@ -258,6 +266,7 @@ class Life:
             since_checkpoint_seconds=now - self.checkpoint_at,
             progressed=self.progress_at > self.checkpoint_at,
             over_memory=self.over_memory,
+            short_of_memory=self.short_of_memory,
             model_failure=self.model_failure,
             escalation=self.escalation,
             failure=self.failure,

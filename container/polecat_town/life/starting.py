@@ -197,7 +197,8 @@ async def drop_agent(life: Life, directory: Path | None = None) -> None:
     """
     agent, life.agent = life.agent, None
     group = agent.process.pid if agent else None
-    grace = life.services.settings.terminate_seconds
+    # Who takes the memory of all others has no time left to end by itself.
+    grace = 0.0 if life.must_free_memory else life.services.settings.terminate_seconds
     await kill_marked(life.identity.uid, grace, group=group, directory=directory)
     life.stopped = True
     if agent is not None:

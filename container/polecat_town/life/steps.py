@@ -95,6 +95,9 @@ class Observation:
     progressed: bool = False
     """Whether it has done something since the last checkpoint."""
     over_memory: str | None = None
+    """It uses more than one agent may."""
+    short_of_memory: str | None = None
+    """All agents together use more than the container has to spare, and this one most."""
     model_failure: str | None = None
     escalation: str | None = None
     failure: End | None = None
@@ -126,10 +129,12 @@ def find_end(state: LifeState, seen: Observation, limits: BeadLimits, policy: Po
         return seen.failure
     if seen.escalation is not None:
         return End(reason=Reason.ESCALATED, message=seen.escalation)
+    if seen.over_memory is not None and not publishing:
+        return End(reason=Reason.OUT_OF_MEMORY, message=seen.over_memory)
+    if seen.short_of_memory is not None:
+        return End(reason=Reason.INTERRUPTED, message=seen.short_of_memory)
     if publishing:
         return None
-    if seen.over_memory is not None:
-        return End(reason=Reason.OUT_OF_MEMORY, message=seen.over_memory)
     if seen.model_failure is not None:
         return End(reason=Reason.MODEL_FAILED, message=seen.model_failure)
     if seen.exited:

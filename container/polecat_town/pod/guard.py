@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -15,18 +16,35 @@ import psutil
 from polecat_town import metrics
 from polecat_town.life.life import Life
 from polecat_town.pod.cpu import CpuMeter
-from polecat_town.pod.memory import find_agent_processes, measure
+from polecat_town.pod.memory import ContainerMemory, find_agent_processes, measure, read_container_memory
+from polecat_town.pod.pressure import Victim, choose_victim, has_room, is_short
+from polecat_town.pod.state import PodState
 
 log = logging.getLogger(__name__)
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_DUMPABLE = 4
 _MIB = 1 << 20
+CONTAINER_SECONDS = 0.2
+"""How often the container's memory is looked at."""
 
 
 def become_subreaper() -> None:
     """Orphans of agents become children of this process, so that they are seen and can be buried."""
+    _set("become a subreaper", _PR_SET_CHILD_SUBREAPER, 1)
+
+
+def become_unreadable() -> None:
+    """Memory, environment and descriptors of this process are closed to all others of its user, without Landlock too.
+
+    They hold the API server's token, the rigs' credentials and the models' keys. Programs that it starts are readable.
+    """
+    _set("close its memory to others", _PR_SET_DUMPABLE, 0)
+
+
+def _set(what: str, option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        log.warning("can't become a subreaper: %s", os.strerror(ctypes.get_errno()))
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        log.warning("can't %s: %s", what, os.strerror(ctypes.get_errno()))
 
 
 class Reaper:
@@ -48,27 +66,75 @@ class Reaper:
         self._seen = zombies
 
 
-async def watch_memory(
-    lives: Callable[[], Iterable[Life]], limit_bytes: Callable[[], int], every_seconds: float
-) -> None:
-    """Measures all agents again and again; one above the memory limit is told to end. Runs until cancelled."""
-    reaper, meter = Reaper(), CpuMeter()
-    while True:
-        await asyncio.sleep(every_seconds)
-        running = {life.identity.uid: life for life in lives() if life.agent is not None}
+class MemoryGuard:
+    """Measures all agents again and again. One above its limit is told to end, and the biggest when the container's
+    limit is near."""
+
+    def __init__(
+        self,
+        lives: Callable[[], Iterable[Life]],
+        pod: PodState,
+        agent_limit_bytes: Callable[[], int],
+        every_seconds: float,
+        changed: Callable[[], None],
+    ) -> None:
+        """`changed` is called when there is room for another agent again, or no more."""
+        self._lives = lives
+        self._pod = pod
+        self._agent_limit_bytes = agent_limit_bytes
+        self._every_seconds = every_seconds
+        self._changed = changed
+        self._reaper, self._meter = Reaper(), CpuMeter()
+
+    async def run(self) -> None:
+        """Until cancelled. The container is looked at more often than each agent, which costs more."""
+        due = 0.0
+        while True:
+            await asyncio.sleep(min(self._every_seconds, CONTAINER_SECONDS))
+            container = read_container_memory()
+            if is_short(container) or time.monotonic() >= due:
+                await self._look()
+                due = time.monotonic() + self._every_seconds
+            self._note_room(read_container_memory())
+
+    def _note_room(self, container: ContainerMemory) -> None:
+        agents = sum(life.agent is not None for life in self._lives())
+        room = has_room(container, agents, self._agent_limit_bytes())
+        if room is not self._pod.has_room:
+            self._pod.has_room = room
+            log.log(logging.INFO if room else logging.WARNING, "room in memory for another agent: %s", room)
+            self._changed()
+
+    async def _look(self) -> None:
+        running = {life.identity.uid: life for life in self._lives() if life.agent is not None}
         roots = {uid: life.agent.process.pid for uid, life in running.items() if life.agent is not None}
-        limit = limit_bytes()
-        used, busy = await asyncio.to_thread(_measure_all, list(running), roots, limit, meter)
+        limit = self._agent_limit_bytes()
+        used, busy = await asyncio.to_thread(_measure_all, list(running), roots, limit, self._meter)
         metrics.AGENT_MEMORY_BYTES.set(sum(used.values()))
         for uid, size in used.items():
             life = running[uid]
             life.live = replace(life.live, memory_bytes=size, cpu_millicores=busy.get(uid, 0))
-            if size > limit:
+            if size > limit and life.over_memory is None:
                 life.over_memory = (
                     f"the agent and its children used {size // _MIB} MiB, more than the {limit // _MIB} MiB allowed"
                 )
+                metrics.MEMORY_STOPS.labels("agent").inc()
                 life.wake()
-        reaper.look()
+        going = [life for life in running.values() if life.agent is not None and life.must_free_memory]
+        # What those leave behind is free in a moment.
+        victim = None if going else choose_victim(read_container_memory(), used)
+        if victim is not None:
+            self._stop(running[victim.uid], victim)
+        self._reaper.look()
+
+    def _stop(self, life: Life, victim: Victim) -> None:
+        life.log.warning("stopped: %s", victim.message)
+        life.short_of_memory = victim.message
+        if victim.alone:
+            # No sibling is to blame: the next attempt would come to the same.
+            life.over_memory = life.over_memory or victim.message
+        metrics.MEMORY_STOPS.labels("container").inc()
+        life.wake()
 
 
 def _measure_all(

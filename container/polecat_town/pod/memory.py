@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,13 @@ from polecat_town.domain.processes import MARKER
 
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/memory")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_FILES = {
+    "": ("memory.current", "memory.max", "memory.events"),
+    "total_": ("memory.usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control"),
+}
+"""What is used, its limit and the kernel's kills, by the prefix that figures of a whole tree have in `memory.stat`:
+none in the second layout, where all figures are those of the tree."""
 _UNLIMITED = 1 << 60
 
 
@@ -21,21 +28,58 @@ class ContainerMemory:
     """What the container uses and may use, in bytes."""
 
     used_bytes: int
+    """Without cache that was not used lately; Kubernetes reckons likewise."""
     limit_bytes: int
+    pressing_bytes: int
+    """Without any cache of files: what the kernel can't take back before it begins to end processes."""
 
 
-def read_container_memory(v2: Path = _V2, v1: Path = _V1) -> ContainerMemory:
-    """Figures of the control group, whichever layout; of the machine where there is no limit."""
+def read_container_memory(v2: Path = _V2, v1: Path = _V1, groups: Path = _OWN_GROUPS) -> ContainerMemory:
+    """Figures of the control group, whichever layout; of the machine where there is no limit.
+
+    Inside a container its own group is the root of the tree; elsewhere `groups` says where it is.
+    """
     machine = psutil.virtual_memory()
-    for used_file, limit_file, stat_file, cache_key in (
-        (v2 / "memory.current", v2 / "memory.max", v2 / "memory.stat", "inactive_file"),
-        (v1 / "memory.usage_in_bytes", v1 / "memory.limit_in_bytes", v1 / "memory.stat", "total_inactive_file"),
-    ):
-        used, limit = _number(used_file), _number(limit_file)
+    for folder, prefix in _folders(v2, v1, groups):
+        used, limit = (_number(folder / name) for name in _FILES[prefix][:2])
         if used is not None and limit is not None and limit < min(_UNLIMITED, machine.total):
-            # Cache that can be dropped at once is no use of memory; Kubernetes reckons likewise.
-            return ContainerMemory(max(0, used - _stat(stat_file, cache_key)), limit)
-    return ContainerMemory(machine.total - machine.available, machine.total)
+            cache = _stat(folder / "memory.stat")
+            idle, busy = (cache.get(f"{prefix}{kind}_file", 0) for kind in ("inactive", "active"))
+            return ContainerMemory(max(0, used - idle), limit, max(0, used - idle - busy))
+    taken = machine.total - machine.available
+    return ContainerMemory(taken, machine.total, taken)
+
+
+def read_kernel_kills(v2: Path = _V2, v1: Path = _V1, groups: Path = _OWN_GROUPS) -> int:
+    """How many processes of the control group the kernel has ended for want of memory; 0 where it does not say."""
+    for folder, prefix in _folders(v2, v1, groups):
+        if (kills := _stat(folder / _FILES[prefix][2]).get("oom_kill")) is not None:
+            return kills
+    return 0
+
+
+def _folders(v2: Path, v1: Path, groups: Path) -> Iterator[tuple[Path, str]]:
+    """Where the figures of this process's group may lie, with the prefix that tells the layout."""
+    own_v2, own_v1 = _own_groups(groups)
+    for prefix, root, own in (("", v2, own_v2), ("total_", v1, own_v1)):
+        for folder in dict.fromkeys((root / own, root)):
+            yield folder, prefix
+
+
+def _own_groups(file: Path) -> tuple[str, str]:
+    """Where this process is in the trees of both layouts, relative to their roots (`proc(5)`, `cgroups(7)`)."""
+    v2 = v1 = ""
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return v2, v1
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            v2 = path.lstrip("/")
+        elif "memory" in controllers.split(","):
+            v1 = path.lstrip("/")
+    return v2, v1
 
 
 def _number(path: Path) -> int | None:
@@ -45,12 +89,12 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def _stat(path: Path, key: str) -> int:
+def _stat(path: Path) -> dict[str, int]:
     try:
         lines = path.read_text().splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{key} ")), 0)
+        return {}
+    return {key: int(value) for key, _, value in (line.partition(" ") for line in lines) if value.isdigit()}
 
 
 def find_agent_processes(uids: Iterable[str], roots: Mapping[str, int]) -> dict[str, list[int]]:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from polecat_town.domain.network import Network, open_network
 from polecat_town.pod.binary import Binary, check_binary
 from polecat_town.pod.volume import Volume, check_volume, explain
 from polecat_town.settings import Settings
@@ -22,6 +23,10 @@ class PodState:
 
     binary: Binary = field(default_factory=lambda: Binary(None, message="the Kilo CLI has not been tried yet"))
     volume: Volume = field(default_factory=Volume)
+    network: Network = field(default_factory=open_network)
+    """That of agents."""
+    has_room: bool = True
+    """Whether another agent fits into the container's memory."""
     draining: bool = False
     drain_hard: bool = False
 

@@ -176,7 +176,7 @@ def test_exit_codes_in_words() -> None:
 
 
 def test_programs_are_named_as_users_know_them() -> None:
-    assert program_name(["/usr/bin/python", "-P", "-m", "polecat_town"], {}) == "town"
-    assert program_name(["/cache/etcd", "--name=x"], {}) == "etcd"
+    assert program_name(["/usr/bin/python", "-P", "-m", "polecat_town"], dict) == "town"
+    assert program_name(["/cache/etcd", "--name=x"], dict) == "etcd"
     second = {"POLECAT_OPERATOR_IDENTITY": f"{operator_name(2)}_3f-2b"}
-    assert program_name(["/usr/bin/python", "-P", "-m", "polecat_operator"], second) == "operator-2"
+    assert program_name(["/usr/bin/python", "-P", "-m", "polecat_operator"], lambda: second) == "operator-2"

@@ -97,6 +97,8 @@ def test_checkpoints_follow_progress_only() -> None:
         (Observation(foreign=True), Reason.INTERRUPTED),
         (Observation(draining=True), Reason.INTERRUPTED),
         (Observation(over_memory="much"), Reason.OUT_OF_MEMORY),
+        (Observation(short_of_memory="all"), Reason.INTERRUPTED),
+        (Observation(over_memory="much", short_of_memory="all"), Reason.OUT_OF_MEMORY),
         (Observation(model_failure="401"), Reason.MODEL_FAILED),
         (Observation(escalation="Which?"), Reason.ESCALATED),
         (Observation(exited=True, exit_code=1), Reason.AGENT_FAILED),
@@ -117,6 +119,7 @@ def test_publishing_is_not_disturbed_by_what_the_agent_does() -> None:
     seen = Observation(exited=True, run_seconds=99999, idle=True, over_memory="much", draining=True)
     assert next_of(at, seen) is Action.PUBLISH
     assert next_of(at, Observation(drain_hard=True)) is Reason.INTERRUPTED
+    assert next_of(at, Observation(short_of_memory="all")) is Reason.INTERRUPTED
     assert next_of(at, Observation(deleted=True)) is Reason.CANCELLED
 
 

@@ -62,6 +62,10 @@ def test_credentials_are_not_printed() -> None:
 def test_isolation_is_told_as_it_is(abi: int, level: str) -> None:
     isolation = describe_isolation(abi)
     assert isolation.level == level and isolation.message
+    assert ("API server and to all else" in isolation.message) is (0 < abi < 4)
+    for hole in (describe_isolation(abi, filtered=False), describe_isolation(abi, reached=["reads the token"])):
+        assert hole.level != "IsolationFull"
+    assert describe_isolation(abi, network_open=True).level != "IsolationFull"
 
 
 async def test_batch_shares_runs_and_joins_none_that_has_begun() -> None:
