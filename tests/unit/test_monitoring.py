@@ -47,6 +47,11 @@ VALUES: dict[str, set[str]] = {
     "where": {"remote", "store"},
 }
 """Labels whose values are known, and the values."""
+BOUNDED = {
+    "action", "cause", "code", "kind", "lane", "limit", "operation", "outcome", "phase", "ready", "reason", "resource",
+    "scope", "state", "status", "step", "verb", "where", "why",
+}  # fmt: skip
+"""Labels whose values stand in the code."""
 _WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset"}
 _SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
@@ -108,6 +113,20 @@ def test_metrics_and_labels_exist(where: str) -> None:
             assert label in SERIES[name] | TARGET_LABELS
             if label in VALUES and re.fullmatch(r"[\w|-]+", value) and not name.startswith("polecat_town_pushes"):
                 assert set(value.split("|")) <= VALUES[label], f"{name}{{{label}}}"
+
+
+@pytest.mark.parametrize("program", GENERATE["PROGRAMS"])
+def test_metrics_are_named_by_the_conventions(program: str) -> None:
+    for figure in GENERATE["figures"](GENERATE["PROGRAMS"][program]):
+        if figure.name.startswith("process_") or figure.kind == "info":
+            continue
+        assert figure.name.startswith(f"polecat_{program.lower()}_")
+        assert figure.name.endswith("_total") == (figure.kind == "counter"), figure.name
+        if figure.kind == "histogram":
+            assert figure.name.endswith(("_seconds", "_bytes")), figure.name
+        assert not re.search(r"_(ms|millis\w*|minutes|hours|kib|mib|gib|percent|millicores)(_|$)", figure.name)
+        assert set(figure.labels) <= BOUNDED, f"{figure.name}: do its values grow with the objects?"
+        assert figure.meaning.endswith(".")
 
 
 def test_an_unknown_metric_is_noticed() -> None:
