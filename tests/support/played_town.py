@@ -96,6 +96,8 @@ class PlayedTown:
         self.rig = rig
         self.claiming = True
         self.settling = True
+        self.uids: dict[str, str] = {}
+        """Pod → UID, of pods that exist at the API server; others have made-up ones."""
         self.seen: list[str] = []
         """Object names of polecats, in the order in which they appeared."""
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -109,13 +111,14 @@ class PlayedTown:
         pods: tuple[str, ...] = ("main-0",),
         more_rigs: tuple[str, ...] = (),
         beating: bool = False,
+        **spec: Any,
     ) -> AsyncIterator["PlayedTown"]:
         """Applies Town and Rigs, reports them ready, and acts until the end of the block.
 
-        Pods report once, and again and again when the town is `beating`.
+        Pods report once, and again and again when the town is `beating`. `spec`: more of the Town's.
         """
-        spec = {"slots": slots, "replicas": len(pods)}
-        await self.api.create(TOWN, self.namespace, {"metadata": {"name": self.town}, "spec": spec})
+        body = {"slots": slots, "replicas": len(pods), **spec}
+        await self.api.create(TOWN, self.namespace, {"metadata": {"name": self.town}, "spec": body})
         for pod in pods:
             await self.report_pod(pod)
         for rig in (self.rig, *more_rigs):
@@ -150,9 +153,13 @@ class PlayedTown:
         }
         await self.api.create(RIG, self.namespace, {"metadata": {"name": rig or self.rig}, "spec": body})
 
+    def uid_of(self, pod: str) -> str:
+        """UID of a pod."""
+        return self.uids.get(pod, f"{pod}-uid")
+
     async def report_pod(self, pod: str = "main-0", *, uid: str = "", ready: bool = True, **fields: Any) -> None:
         """Writes a pod's entry of the town."""
-        entry = {"name": pod, "uid": uid or f"{pod}-uid", "ready": ready, "seenTime": timestamp(), **fields}
+        entry = {"name": pod, "uid": uid or self.uid_of(pod), "ready": ready, "seenTime": timestamp(), **fields}
         await self.api.apply(
             TOWN,
             self.namespace,
@@ -270,7 +277,7 @@ class PlayedTown:
     async def claim(self, polecat: Json) -> None:
         """Its pod takes the Polecat."""
         pod = polecat["spec"]["pod"]
-        claim = {"pod": pod, "podUID": f"{pod}-uid", "time": timestamp()}
+        claim = {"pod": pod, "podUID": self.uid_of(pod), "time": timestamp()}
         with suppress(NotFoundError):
             await self._status(polecat["metadata"]["name"], {"claim": claim})
 
