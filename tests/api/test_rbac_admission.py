@@ -268,8 +268,15 @@ def stateful_set(owners: list[Json], container: Json | None = None, **pod: Any) 
     }
 
 
-async def test_the_operator_makes_pods_of_towns_and_no_others(operator: KubeApi, namespace: str, town: Json) -> None:
+async def test_the_operator_makes_pods_of_towns_and_no_others(
+    kube_api: KubeApi, operator: KubeApi, namespace: str, town: Json
+) -> None:
     owners = owned("Town", "main", town["metadata"]["uid"])
+    await kube_api.apply(STATEFUL_SET, namespace, "foreign", stateful_set([]))
+    with pytest.raises(ForbiddenError, match="writes workloads of its towns, and no others"):
+        await operator.apply(STATEFUL_SET, namespace, "foreign", stateful_set(owners))
+    with pytest.raises(ForbiddenError, match="writes workloads of its towns, and no others"):
+        await operator.delete(STATEFUL_SET, namespace, "foreign")
     await operator.apply(STATEFUL_SET, namespace, "main", stateful_set(owners))
     port = {"clusterIP": "None", "ports": [{"port": 7400}]}
     await operator.apply(SERVICE, namespace, "main", {"metadata": {"ownerReferences": owners}, "spec": port})
@@ -288,3 +295,4 @@ async def test_the_operator_makes_pods_of_towns_and_no_others(operator: KubeApi,
     ):
         with pytest.raises(ForbiddenError, match="run as the account polecat-town, not as root, and with nothing of"):
             await operator.apply(STATEFUL_SET, namespace, "main", body)
+    assert await operator.delete(STATEFUL_SET, namespace, "main")
