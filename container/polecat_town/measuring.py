@@ -37,7 +37,6 @@ class Measurer:
         self._state = state
         self._lease = lease
         self._data_dir = data_dir
-        self._lag_seconds = 0.0
 
     def look(self) -> None:
         """Called before each answer."""
@@ -46,14 +45,13 @@ class Measurer:
         for step in Step:
             metrics.AGENTS.labels(step.value).set(steps[step])
         state = self._state()
-        for each in STATES:
+        metrics.STATE.clear()
+        for each in {*STATES, state}:
             metrics.STATE.labels(each.value).set(each is state)
         metrics.AGENT_CPU_CORES.set(sum(life.live.cpu_millicores for life in lives) / 1000)
         at_work = [life.reporter.age_seconds for life in lives if life.state.end is None]
         metrics.REPORT_AGE_SECONDS.set(max(at_work, default=0.0))
         metrics.LEASE_AGE_SECONDS.set(self._lease.age_seconds)
-        metrics.LOOP_LAG_SECONDS.set(self._lag_seconds)
-        self._lag_seconds = 0.0
         memory = read_container_memory()
         metrics.MEMORY_BYTES.set(memory.used_bytes)
         metrics.MEMORY_LIMIT_BYTES.set(memory.limit_bytes)
@@ -73,4 +71,4 @@ class Measurer:
         while True:
             due = loop.time() + _TICK_SECONDS
             await asyncio.sleep(_TICK_SECONDS)
-            self._lag_seconds = max(self._lag_seconds, loop.time() - due)
+            metrics.LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due))

@@ -43,10 +43,9 @@ REPORT_AGE_SECONDS = Gauge(
     "polecat_town_report_age_seconds",
     "Since the API server last took the status of a polecat that is at work; the longest of all.", registry=REGISTRY,
 )  # fmt: skip
-LOOP_LAG_SECONDS = Gauge(
-    "polecat_town_loop_lag_seconds",
-    "How late the supervisor came to what it wanted to do at a given time; the longest since the last look.",
-    registry=REGISTRY,
+LOOP_LAG_SECONDS = Histogram(
+    "polecat_town_loop_lag_seconds", "How late the supervisor came to what it wants to do every second.",
+    registry=REGISTRY, buckets=(0.01, 0.05, 0.2, 1, 5),
 )  # fmt: skip
 NUDGES = Counter("polecat_town_nudges_total", "Prompts to go on.", registry=REGISTRY)
 SAVES = Counter("polecat_town_saves_total", "Unfinished work saved, by where it is.", ["where"], registry=REGISTRY)

@@ -161,7 +161,7 @@ ROWS = (
                 (
                     Query(f"polecat_town_report_age_seconds{{{_TOWN}}}", "{{pod}}: oldest report"),
                     Query(f"polecat_town_lease_age_seconds{{{_TOWN}}}", "{{pod}}: Lease"),
-                    Query(f"polecat_town_loop_lag_seconds{{{_TOWN}}}", "{{pod}}: lag"),
+                    Query(quantile(0.95, "polecat_town_loop_lag_seconds", "pod", _TOWN), "{{pod}}: lag, 95 %"),
                 ),
             ),
             Panel(
