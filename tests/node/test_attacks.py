@@ -86,14 +86,16 @@ print("RESULT", json.dumps(reached))
 
 async def test_i44_a_hostile_agent_in_a_pod_reaches_nobody_else(world: NodeWorld) -> None:
     """It looks for tokens, other processes, other files, ways out of its rights, and what is behind the network."""
-    await world.town(slots=2)
+    server = world.cluster.plane.connection.server
+    node, api_port = server.removeprefix("https://").split(":")
+    # Pods know the server by its Service; the port behind that is one that no cluster but this would have.
+    refused = {"name": "POLECAT_TOWN_AGENT_REFUSED_PORTS", "value": f"80,443,2379,2380,6443,10250,10255,{api_port}"}
+    await world.town(slots=2, env=[refused])
     await world.rig()
     leave = "echo s3cret > secret.txt && echo s3cret > ~/secret.txt"
     steps = [{"bash": leave}, {"bash": world.gates.command("victim")}, commit("one.txt"), {"done": "Undisturbed."}]
     await world.bead("victim", steps)
     await world.arrived("victim")
-    server = world.cluster.plane.connection.server
-    node, api_port = server.removeprefix("https://").split(":")
     program = TRY % {"node": node, "api_port": api_port}
     tries = f"cat > try.py <<'END'\n{program}\nEND\npython3 try.py"
     await world.bead("hostile", [{"bash": tries}, {"tool": "escalate", "args": {"question": "What now?"}}])

@@ -26,6 +26,8 @@ _PR_SET_DUMPABLE = 4
 _MIB = 1 << 20
 CONTAINER_SECONDS = 0.2
 """How often the container's memory is looked at."""
+GROWTH_BYTES = 256 * _MIB
+"""When the container has grown by so much, agents are measured at once."""
 
 
 def become_subreaper() -> None:
@@ -88,14 +90,16 @@ class MemoryGuard:
 
     async def run(self) -> None:
         """Until cancelled. The container is looked at more often than each agent, which costs more."""
-        due = 0.0
+        due, known = 0.0, 0
         while True:
             await asyncio.sleep(min(self._every_seconds, CONTAINER_SECONDS))
             container = read_container_memory()
-            if is_short(container) or time.monotonic() >= due:
+            grown = container.pressing_bytes - known > GROWTH_BYTES
+            if grown or is_short(container) or time.monotonic() >= due:
                 await self._look()
-                due = time.monotonic() + self._every_seconds
-            self._note_room(read_container_memory())
+                container = read_container_memory()
+                due, known = time.monotonic() + self._every_seconds, container.pressing_bytes
+            self._note_room(container)
 
     def _note_room(self, container: ContainerMemory) -> None:
         agents = sum(life.agent is not None for life in self._lives())
