@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from polecat_http.server import listen as open_socket
 from polecat_operator.metrics import render
 
 log = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 async def serve(listen: str, ready: Callable[[], str | None], before_metrics: Callable[[], None]) -> web.AppRunner:
     """Serves until the runner is cleaned up. `ready` gives the reason why the operator is not ready.
 
-    Raises OSError when the address can't be used.
+    `[::]` is all addresses, those of IPv4 too. Raises OSError when the address can't be used.
     """
     host, _, port = listen.rpartition(":")
 
@@ -36,6 +37,6 @@ async def serve(listen: str, ready: Callable[[], str | None], before_metrics: Ca
     application.router.add_get("/metrics", metrics)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, host or "0.0.0.0", int(port)).start()  # noqa: S104 - as the setting asks
+    await web.SockSite(runner, open_socket(host.strip("[]") or "0.0.0.0", int(port))).start()  # noqa: S104 - as asked
     log.info("listening on %s", ", ".join(f"{address[0]}:{address[1]}" for address in runner.addresses))
     return runner
