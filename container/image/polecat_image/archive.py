@@ -10,6 +10,7 @@ import copy
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from polecat_image.tools import EPOCH_SECONDS
+
+_ARGUMENTS = re.compile(r"^\|\d+ (?:[A-Za-z_]\w*=\S* )*")
+"""How a builder notes the arguments of a step, before its command."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,12 @@ def rewrite(
     """Writes the image again under other names, with more labels, and without some of its files.
 
     More labels or fewer files make it another image with another ID, which shares its layers with the first.
+    What builders note of the one build (the name of their container, arguments of steps) is left out, so that the
+    same image has the same ID.
     """
     image = inspect(source)
-    config = copy.deepcopy(image.config)
-    config["config"].setdefault("Labels", {}).update(labels or {})
+    config = _without_the_build(image.config)
+    config["config"]["Labels"] = {**(config["config"].get("Labels") or {}), **(labels or {})}
     with tarfile.open(source) as old, tarfile.open(target, "w") as new:
         names: list[str] = []
         for name, digest in zip(image.layer_names, config["rootfs"]["diff_ids"], strict=True):
@@ -110,6 +116,18 @@ def table(image: Image) -> Iterator[str]:
     for layer in image.layers:
         yield f"{layer.size_bytes / 1e6:9.1f} MB  {_short(layer.made_by)}"
     yield f"{image.size_bytes / 1e6:9.1f} MB  in {len(image.layers)} layers"
+
+
+def _without_the_build(config: dict[str, Any]) -> dict[str, Any]:
+    kept = copy.deepcopy(config)
+    for name in ("container", "container_config"):
+        kept.pop(name, None)
+    kept["config"].pop("Hostname", None)
+    for step in kept.get("history", []):
+        step.pop("comment", None)
+        if "created_by" in step:
+            step["created_by"] = _ARGUMENTS.sub("", step["created_by"])
+    return kept
 
 
 def _removal(paths: Sequence[str]) -> bytes:

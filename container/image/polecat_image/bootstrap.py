@@ -37,16 +37,17 @@ _SLIM = (
 )
 
 
-async def base_image(tool: Tool, cache: Cache, progress: Progress, *, fresh: bool) -> str:
+async def base_image(tool: Tool, cache: Cache, progress: Progress, generation: str) -> str:
     """Tag of the base in the tool's store, made if need be; raises NoBuilderError or BuildFailedError.
 
-    `fresh` takes Debian's packages as they are now, even if there is a base of an earlier day.
+    Each `generation` has its own, with Debian's packages of its day; those of other generations go.
     """
     recipe = hashlib.sha256("\n".join((*MIRRORS, *_SLIM, _CONTAINERFILE)).encode()).hexdigest()[:12]
-    key = f"{SUITE}-{recipe}"
-    if fresh:
-        shutil.rmtree(cache.directory(KIND) / key, ignore_errors=True)
+    key = f"{SUITE}-{recipe}-{generation}"
     entry = await cache.make(KIND, key, lambda draft: _debian(draft, cache, progress), progress)
+    for other in cache.directory(KIND).glob(f"{SUITE}-*/rootfs.tar"):
+        if other.parent != entry:
+            shutil.rmtree(other.parent, ignore_errors=True)
     tag = f"localhost/polecat-base:{key}"
     async with progress.stage("base image: taking it in"):
         await tool.build(Request(entry, entry / "Containerfile", tag))

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,8 @@ from polecat_image.network import secrets
 from polecat_image.tools import Request, Tool, find_tool
 from polecat_local.cache import Cache
 from polecat_local.errors import LocalError
-from polecat_local.paths import make_private
+from polecat_local.locking import waiting_lock
+from polecat_local.paths import make_private, write_private
 from polecat_local.progress import Progress
 
 KIND = "image"
@@ -31,7 +33,7 @@ KEPT = 3
 BOOTSTRAP = "bootstrap"
 ARCHIVE = "polecat.tar"
 SBOM = "polecat.spdx.json"
-_STORE_TAG = "localhost/polecat:latest"
+_STORE_TAG = "polecat:latest"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,12 +65,12 @@ async def image(base: str, tool_name: str, *, fresh: bool, progress: Progress) -
     """The archive of the image of this checkout, built unless the cache has it; raises LocalError."""
     cache = Cache()
     directory = cache.directory(KIND)
+    generation = _generation(directory, fresh=fresh)
     with tempfile.TemporaryDirectory(prefix=".context-", dir=directory) as context_name:
         context = Path(context_name)
-        key = hashlib.sha256(f"{stage(context)}\0{base}\0{platform.machine()}".encode()).hexdigest()[:16]
-        if fresh:
-            shutil.rmtree(directory / key, ignore_errors=True)
-        build = _Build(base, tool_name, fresh, context, cache, progress)
+        parts = (stage(context), base, generation, platform.machine())
+        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        build = _Build(base, tool_name, generation, context, cache, progress)
         entry = await cache.make(KIND, key, build.fill, progress)
     entry.touch()
     _forget_others(directory)
@@ -91,10 +93,12 @@ def retagged(source: Path, name: str, without: Sequence[str] = ()) -> Path:
 class _Build:
     """One build into an entry of the cache."""
 
-    def __init__(self, base: str, tool_name: str, fresh: bool, context: Path, cache: Cache, progress: Progress) -> None:
+    def __init__(
+        self, base: str, tool_name: str, generation: str, context: Path, cache: Cache, progress: Progress
+    ) -> None:
         self._base = base
         self._tool_name = tool_name
-        self._fresh = fresh
+        self._generation = generation
         self._context = context
         self._cache = cache
         self._progress = progress
@@ -103,38 +107,53 @@ class _Build:
         """Puts the archive and the list of packages into `draft`."""
         logs = make_private(self._cache.directory(KIND).parent / "logs", "log")
         tool = await find_tool(self._tool_name, logs / "image-build.log", self._cache, self._progress)
-        arguments = await self._base_argument(tool)
+
+        def tell_waiting() -> None:
+            self._progress.say("waiting for another polecat process that is building an image …")
+
+        # The builder's names for images are the same for all builds.
+        async with waiting_lock(self._cache.directory(KIND) / "builder.lock", tell_waiting):
+            await self._fill(draft, tool)
+
+    async def _fill(self, draft: Path, tool: Tool) -> None:
+        arguments = await self._arguments(tool)
+        raw = draft / "raw.tar"
         with tempfile.TemporaryDirectory() as private:
             given = secrets(Path(private), os.environ)
-            raw = draft / "raw.tar"
             async with self._progress.stage(f"image: building with {tool.name} ({tool.log})"):
-                await tool.build(self._request(f"{_STORE_TAG}-sbom", "sbom", arguments, given, fresh=self._fresh))
+                await tool.build(self._request(f"{_STORE_TAG}-sbom", "sbom", arguments, given))
                 await tool.save(f"{_STORE_TAG}-sbom", raw)
                 sbom = archive.read_file(raw, SBOM)
                 raw.unlink()
                 arguments["SBOM_DIGEST"] = f"sha256:{hashlib.sha256(sbom).hexdigest()}"
                 # All steps were made for the first one; only the labels are new.
-                await tool.build(self._request(_STORE_TAG, "", arguments, given, fresh=False))
+                await tool.build(self._request(_STORE_TAG, "", arguments, given))
         async with self._progress.stage("image: writing the archive"):
             await tool.save(_STORE_TAG, raw)
-            version = arguments["VERSION"]
-            await asyncio.to_thread(archive.rewrite, raw, draft / ARCHIVE, [f"polecat:{version}", "polecat:latest"])
+            tags = [f"polecat:{arguments['VERSION']}", "polecat:latest"]
+            await asyncio.to_thread(archive.rewrite, raw, draft / ARCHIVE, tags)
             raw.unlink()
             (draft / SBOM).write_bytes(sbom)
 
-    async def _base_argument(self, tool: Tool) -> dict[str, str]:
-        recipe = directory_hash(self._context / "container/image/inside")
+    async def _arguments(self, tool: Tool) -> dict[str, str]:
+        recipe = f"{directory_hash(self._context / 'container/image/inside')}-{self._generation}"
         arguments = {"VERSION": _version(), "REVISION": _revision(), "RECIPE": recipe}
         if self._base == BOOTSTRAP:
-            arguments["BASE"] = await base_image(tool, self._cache, self._progress, fresh=self._fresh)
+            arguments["BASE"] = await base_image(tool, self._cache, self._progress, self._generation)
         elif self._base:
             arguments["BASE"] = self._base
         return arguments
 
-    def _request(
-        self, tag: str, target: str, arguments: dict[str, str], given: dict[str, Path], *, fresh: bool
-    ) -> Request:
-        return Request(self._context, self._context / CONTAINERFILE, tag, target, arguments, given, fresh)
+    def _request(self, tag: str, target: str, arguments: dict[str, str], given: dict[str, Path]) -> Request:
+        return Request(self._context, self._context / CONTAINERFILE, tag, target, arguments, given)
+
+
+def _generation(directory: Path, *, fresh: bool) -> str:
+    """Which state of Debian's packages builds use: a new one at each `fresh`, kept until the next."""
+    file = directory / "generation"
+    if fresh:
+        write_private(file, str(int(time.time())))
+    return file.read_text().strip() if file.is_file() else "0"
 
 
 def _version() -> str:

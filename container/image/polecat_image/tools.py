@@ -32,8 +32,6 @@ class Request:
     target: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Path] = field(default_factory=dict)
-    fresh: bool = False
-    """Whether nothing of earlier builds may be used."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,6 @@ class Tool:
         options += [f"--target={request.target}"] if request.target else []
         options += [f"--build-arg={name}={value}" for name, value in request.arguments.items()]
         options += [f"--secret=id={name},src={path}" for name, path in request.secrets.items()]
-        options += ["--no-cache"] if request.fresh else []
         await self._run(["build", *self._own_options(), *options, str(request.context)])
 
     async def save(self, tag: str, archive: Path) -> None:

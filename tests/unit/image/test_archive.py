@@ -16,11 +16,11 @@ def archive(tmp_path: Path) -> Path:
     """An image of two layers, of which the upper one replaces a file of the lower one; its last step made none."""
     layers = [_tar({"etc/name": b"lower", "opt/kilo/bin/kilo": b"program"}), _tar({"etc/name": b"upper"})]
     config = {
-        "config": {"User": "1000:1000"},
+        "config": {"User": "1000:1000", "Hostname": "0123", "Labels": None},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]},
         "history": [
             {"created_by": "/bin/sh -c #(nop) ADD rootfs.tar in / "},
-            {"created_by": "/bin/sh -c echo upper"},
+            {"created_by": "|1 RECIPE=0 /bin/sh -c echo upper", "comment": "FROM 0123"},
             {"created_by": "/bin/sh -c #(nop) USER 1000:1000", "empty_layer": True},
         ],
     }
@@ -38,7 +38,7 @@ def archive(tmp_path: Path) -> Path:
 
 def test_layers_are_told_with_the_steps_that_made_them(archive: Path) -> None:
     lines = [line.split("MB")[1].strip() for line in table(inspect(archive))]
-    assert lines == ["ADD rootfs.tar in /", "echo upper", "in 2 layers"]
+    assert lines == ["ADD rootfs.tar in /", "|1 RECIPE=0 /bin/sh -c echo upper", "in 2 layers"]
 
 
 def test_a_file_is_that_of_the_upper_layer(archive: Path) -> None:
@@ -63,6 +63,14 @@ def test_the_same_image_is_written_as_the_same_bytes(archive: Path, tmp_path: Pa
     rewrite(archive, tmp_path / "first.tar", ["polecat:1"])
     rewrite(tmp_path / "first.tar", tmp_path / "second.tar", ["polecat:1"])
     assert (tmp_path / "first.tar").read_bytes() == (tmp_path / "second.tar").read_bytes()
+
+
+def test_what_is_of_one_build_only_is_left_out(archive: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.tar"
+    rewrite(archive, target, ["polecat:1"])
+    config = inspect(target).config
+    assert config["history"][1] == {"created_by": "/bin/sh -c echo upper"}
+    assert "Hostname" not in config["config"]
 
 
 def test_a_file_is_left_out_by_a_layer_that_hides_it(archive: Path, tmp_path: Path) -> None:
