@@ -107,6 +107,24 @@ async def test_a_stream_is_passed_on_as_it_is_and_gone_on_with(work: Work) -> No
     )
 
 
+async def test_changes_are_passed_on_to_who_may_read_the_stream(work: Work, kubectl: Kubectl) -> None:
+    stranger = person(kubectl, "stranger", [{"apiGroups": ["polecat.dev"], "resources": ["beads"], "verbs": ["*"]}])
+    work.town.changes = {"files": [{"path": "</script>.txt", "diff": "+€"}], "commits": []}
+    async with work.site.browser() as browser, work.site.browser(authorization=f"Bearer {stranger}") as other:
+        await browser.sign_in(work.token)
+        await opened(browser, work.path)
+        answer = await browser.get(f"{work.path}/changes")
+        assert answer.json == {**work.town.changes, "asked": {}} and answer.headers["Cache-Control"] == "no-store"
+        assert (await browser.get(f"{work.path}/changes?commits=1")).json["asked"] == {"commits": "1"}
+        assert (await browser.get(f"/api/streams/{work.namespace}/fix-login/2/changes")).status == 404
+        refused = await other.get(f"{work.path}/changes")
+        assert refused.status == 403 and "script" not in refused.text
+        assert not any(work.token in shown for shown in work.town.tokens), "a town never sees people's tokens"
+        await work.town.stop()
+        answer = await browser.get(f"{work.path}/changes")
+        assert answer.status == 502 and "127.0.0.1" not in answer.text
+
+
 async def test_a_town_that_is_away_is_told_without_its_address(work: Work) -> None:
     async with work.site.browser() as browser:
         await browser.sign_in(work.token)

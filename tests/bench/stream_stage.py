@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,15 +28,17 @@ from polecat_town.streams.redaction import Redactor
 from polecat_town.streams.segments import StreamID
 from support.stream_client import serving
 
-_SEEN = re.compile(rb'"seq":(\d+),"time":"[^"]*","kind":"status","data":\{"message":"(\d+\.\d+) ')
+_SEEN = re.compile(rb'"seq":(\d*0),"time":"[^"]*","kind":"status","data":\{"message":"(\d+\.\d+) ')
+"""Every tenth event is looked at: those who look must not be what is measured."""
+_EVENT = b'"kind":"status"'
 _FILLER = "and so on, as agents talk. " * 6
 _TICK_SECONDS = 0.01
 _SECRETS = ["sk-0123456789abcdef", "hunter2-hunter2", "eyJ" + "x1Y2" * 100]
 
 
-def stream_of(number: int) -> StreamID:
-    """The stream of one agent."""
-    return StreamID(f"00000000-0000-4000-8000-{number:012x}", 1)
+def stream_of(number: int, uids: Sequence[str] = ()) -> StreamID:
+    """The stream of one agent; `uids` are those of beads that there are."""
+    return StreamID(uids[number] if uids else f"00000000-0000-4000-8000-{number:012x}", 1)
 
 
 async def told_to_go(root: Path) -> None:
@@ -45,18 +47,22 @@ async def told_to_go(root: Path) -> None:
         await asyncio.sleep(0.01)
 
 
-def journals(root: Path, agents: int, **settings: Any) -> tuple[Streams, list[Journal]]:
+def journals(root: Path, agents: int, uids: Sequence[str] = ()) -> tuple[Streams, list[Journal]]:
     """The journal of each agent, with their copies thrown away."""
     streams = Streams(root)
     redactor = Redactor(_SECRETS)
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - as long as the process
-    made = [streams.open(stream_of(number), {"polecat": f"p-{number}"}, lambda: redactor) for number in range(agents)]
+    made = [
+        streams.open(stream_of(number, uids), {"polecat": f"p-{number}"}, lambda: redactor) for number in range(agents)
+    ]
     return streams, made
 
 
-async def write(root: Path, agents: int, rate: float, seconds: float, port_file: Path) -> Json:
+async def write(
+    root: Path, agents: int, rate: float, seconds: float, port_file: Path, uids: Sequence[str] = ()
+) -> Json:
     """Serves streams, and writes so many events a second to all of them together."""
-    out, (streams, made) = sys.stdout, journals(root, agents)
+    out, (streams, made) = sys.stdout, journals(root, agents, uids)
     process = psutil.Process()
     async with serving(streams) as url:
         port_file.write_text(url)
@@ -119,20 +125,21 @@ class Latest:
     def take(self, stream: int, data: bytes) -> None:
         """Whole events, as they came."""
         now = time.time()
+        self.count += data.count(_EVENT)
         for match in _SEEN.finditer(data):
             key, delay = f"{stream}/{match[1].decode()}", now - float(match[2])
-            self.count += 1
             if delay > self.delays.get(key, 0.0):
                 self.delays[key] = delay
 
 
 class _Viewer(asyncio.Protocol):
-    def __init__(self, path: str, stream: int, latest: Latest) -> None:
+    def __init__(self, path: str, stream: int, latest: Latest, host: str = "x", headers: str = "") -> None:
         self._path, self._stream, self._latest, self._rest = path, stream, latest, b""
+        self._host, self._headers = host, headers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(f"GET {self._path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        transport.write(f"GET {self._path} HTTP/1.1\r\nHost: {self._host}\r\n{self._headers}\r\n".encode())
 
     def data_received(self, data: bytes) -> None:
         whole, end, self._rest = (self._rest + data).rpartition(b"\n\n")
@@ -164,6 +171,22 @@ async def read(root: Path, url: str, viewers: int, streams: int, seconds: float,
     return {"delays": latest.delays, "count": latest.count}
 
 
+async def watch(root: Path, url: str, paths: Sequence[str], also: str, headers: str, seconds: float) -> Json:
+    """One viewer of the dashboard for each path of a stream; each has the town's page (`also`) open beside it."""
+    latest, loop, parts = Latest(), asyncio.get_running_loop(), urlsplit(url)
+    for number, path in enumerate(paths):
+        for each in (also, path):
+            await loop.create_connection(
+                lambda each=each, number=number: _Viewer(each, number, latest, parts.netloc, headers),
+                parts.hostname,
+                parts.port,
+            )  # type: ignore[misc]
+    print("ready", flush=True)
+    await told_to_go(root)
+    await asyncio.sleep(seconds)
+    return {"delays": latest.delays, "count": latest.count}
+
+
 async def tail(root: Path, viewers: int, agents_count: int, seconds: float) -> Json:
     """The same with `tail -f`: one for each viewer, of all files."""
     latest = Latest()
@@ -181,9 +204,9 @@ async def tail(root: Path, viewers: int, agents_count: int, seconds: float) -> J
         while data := await process.stdout.read(1 << 20):
             whole, end, rest = (rest + data).rpartition(b"\n")
             now = time.time()
+            latest.count += whole.count(_EVENT)
             for match in _SEEN.finditer(whole + end):
                 at, delay = match[2].decode(), now - float(match[2])
-                latest.count += 1
                 latest.delays[at] = max(delay, latest.delays.get(at, 0.0))
 
     running = [asyncio.create_task(follow(process)) for process in tails]
@@ -202,7 +225,7 @@ def main() -> None:
     """Does what the arguments say, as JSON: the name of a function, and what it is given."""
     name, given = sys.argv[1], json.loads(sys.argv[2])
     given |= {key: Path(given[key]) for key in ("root", "port_file") if key in given}
-    work: Callable[..., Any] = {"write": write, "agents": agents, "read": read, "tail": tail}[name]
+    work: Callable[..., Any] = {"write": write, "agents": agents, "read": read, "tail": tail, "watch": watch}[name]
     print(json.dumps(asyncio.run(work(**given))))
 
 

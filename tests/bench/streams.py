@@ -1,8 +1,9 @@
 """How quickly many viewers see what many agents do, and what that costs: `make bench-streams`.
 
 Fifty viewers of thirty agents, a thousand events a second in all: from the write of an event until its last viewer
-has it; CPU and memory of the process that writes and serves. Beside it, in the same run, `tail -f` of the same
-files; and what thirty agents that write text cost with and without gathering their pieces. Nothing asserts a figure.
+has it; CPU and memory of the process that writes and serves. Beside it, in the same run, `tail -f` of the same files;
+the same through the dashboard with 0, 1 and 50 viewers, and what that asks of the API server each minute; and what
+thirty agents that write text cost with and without gathering their pieces. Nothing asserts a figure.
 """
 
 from __future__ import annotations
@@ -18,58 +19,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.stream_dashboard import measure
+from bench.stream_parts import MARGIN_SECONDS, Part, row
+
 Json = dict[str, Any]
-STAGE = Path(__file__).with_name("stream_stage.py")
 READERS = 2
 """Processes that share the viewers."""
-MARGIN_SECONDS = 3.0
-
-
-class Part:
-    """One process of the stage."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    @classmethod
-    async def start(cls, name: str, *, wait: bool = False, **given: Any) -> Part:
-        """Starts it; with `wait` it says when it is ready."""
-        command = [sys.executable, str(STAGE), name, json.dumps(given)]
-        part = cls(await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, limit=1 << 28))
-        if wait:
-            assert part._process.stdout is not None
-            await part._process.stdout.readline()
-        return part
-
-    async def result(self) -> Json:
-        """What it has measured."""
-        output, _ = await self._process.communicate()
-        return dict(json.loads(output))
-
-
-def at(delays: list[float], share: float) -> float:
-    """A quantile, in milliseconds."""
-    return sorted(delays)[min(len(delays) - 1, int(share * len(delays)))] * 1000 if delays else float("nan")
-
-
-def row(what: str, written: Json, seen: list[Json], cpu: float, expected: float) -> Json:
-    """One line of the table; `seen` of several processes are one."""
-    latest: dict[str, float] = {}
-    for each in seen:
-        for key, delay in each["delays"].items():
-            latest[key] = max(delay, latest.get(key, 0.0))
-    delays = list(latest.values())
-    return {
-        "what": what,
-        "events": written["written"],
-        "seen_share": sum(each["count"] for each in seen) / expected,
-        "p50_ms": at(delays, 0.5),
-        "p99_ms": at(delays, 0.99),
-        "cpu_cores": cpu,
-        "memory_first_mib": written["memory"][0],
-        "memory_most_mib": max(written["memory"]),
-        "memory_last_mib": written["memory"][-1],
-    }
 
 
 async def look(options: argparse.Namespace, what: str, streams: int, stuck: int = 0, seconds: float = 0) -> Json:
@@ -136,6 +93,7 @@ async def run(options: argparse.Namespace) -> list[Json]:
     rows.append(await look(options, f"{options.viewers} viewers, one agent each", 1))
     rows.append(await look(options, f"{options.viewers} viewers, all {options.agents} agents each", options.agents))
     rows.append(await tails(options))
+    rows += await measure(options, (0, 1, options.viewers))
     if options.stuck_minutes:
         seconds = options.stuck_minutes * 60
         what = f"ten stuck readers beside, {options.stuck_minutes:g} minutes"
@@ -153,14 +111,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="how long each is measured")
     parser.add_argument("--stuck-minutes", type=float, default=0, help="also with readers that stop, for so long")
     rows = asyncio.run(run(parser.parse_args()))
-    table = Table("", "events", "last viewer p50", "p99", "seen", "CPU", "memory first → most → last")
+    table = Table(
+        "", "events", "last viewer p50", "p99", "seen", "CPU", "API requests/min", "memory first → most → last"
+    )
     for each in rows:
         memory, delays = "", ("", "", "")
         if "p50_ms" in each:
             delays = (f"{each['p50_ms']:.0f} ms", f"{each['p99_ms']:.0f} ms", f"{each['seen_share']:.0%}")
             memory = " → ".join(f"{each[f'memory_{when}_mib']:.0f}" for when in ("first", "most", "last")) + " MiB"
-        table.add_row(each["what"], str(each["events"]), *delays, f"{each['cpu_cores'] * 100:.0f} %", memory)
-    Console(width=140).print(table)
+        requests = f"{each['requests_per_minute']:.0f}" if "requests_per_minute" in each else ""
+        table.add_row(each["what"], str(each["events"]), *delays, f"{each['cpu_cores'] * 100:.0f} %", requests, memory)
+    Console(width=150).print(table)
     for each in rows:
         print(json.dumps(each))
 

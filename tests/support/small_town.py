@@ -22,6 +22,8 @@ class SmallTown:
         self.events: list[Json] = []
         self.tokens: list[str] = []
         """What readers have shown."""
+        self.changes: Json = {}
+        """What the attempt has changed; the query is added to it."""
         self.readers = 0
         self.url = ""
         self._stream = (bead_uid, attempt)
@@ -33,6 +35,7 @@ class SmallTown:
         app = web.Application()
         app.router.add_get("/v1/streams", self._list)
         app.router.add_get("/v1/streams/{uid}/{attempt}", self._read)
+        app.router.add_get("/v1/changes/{uid}/{attempt}", self._changes)
         self.url = await self._stack.enter_async_context(on_loopback(app))
         return self
 
@@ -63,6 +66,12 @@ class SmallTown:
         uid, attempt = self._stream
         row = {"beadUID": uid, "attempt": attempt, "firstSeq": 1, "lastSeq": len(self.events), "ended": self._ended}
         return web.json_response({"schemaVersion": 1, "streams": [{**row, "names": {}}]})
+
+    async def _changes(self, request: web.Request) -> web.Response:
+        self.tokens.append(request.headers.get("Authorization", ""))
+        if (request.match_info["uid"], int(request.match_info["attempt"])) != self._stream:
+            raise web.HTTPNotFound
+        return web.json_response({**self.changes, "asked": dict(request.query)})
 
     async def _read(self, request: web.Request) -> web.StreamResponse:
         self.tokens.append(request.headers.get("Authorization", ""))

@@ -15,8 +15,8 @@ from polecat_town.streams.segments import About, Segment, StreamID, list_segment
 
 READERS_MAX = 4000
 _PAUSE_LEAST_SECONDS = 0.02
-_PAUSE_MOST_SECONDS = 0.15
-_PAUSE_PER_READER_SECONDS = 0.0001
+_PAUSE_MOST_SECONDS = 0.1
+_PAUSE_PER_READER_SECONDS = 0.00007
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,9 @@ class EventStream:
     ) -> None:
         self._source = source
         self._on_end = on_end
-        self._headers = {"content-type": media_type, "cache-control": "no-store", **(headers or {})}
+        # Proxies in front that would gather it are told not to.
+        own = {"content-type": media_type, "cache-control": "no-store", "x-accel-buffering": "no"}
+        self._headers = {**own, **(headers or {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name.encode(), value.encode()) for name, value in self._headers.items()]

@@ -69,6 +69,37 @@ async def test_a_conversation_is_read_as_it_happens(dash: Watched, open_viewer: 
     await dash.succeeded("reading")
 
 
+async def test_what_changed_so_far_is_what_git_says(dash: Watched, open_viewer: OpenViewer) -> None:
+    steps = [
+        {"bash": "printf 'a\\nb\\n' > 'made by shell.txt' && git add -A && git commit -qm 'Make <b>it</b>'"},
+        {"bash": f"echo loose > loose.txt; {dash.gates.command('so-far')}"},
+        {"bash": "rm loose.txt; echo c >> 'made by shell.txt' && git commit -qam 'Add a line'"},
+        {"done": "Made it."},
+    ]
+    await dash.bead("changing", steps)
+    await dash.until_true(lambda: "so-far" in dash.gates.arrived, "the agent waits")
+    seen = await open_viewer("/streams/default/changing/1")
+    side = seen.page.get_by_role("complementary", name="Time line and changes")
+    made, loose = (side.get_by_role("button", name=re.compile(name)) for name in ("made by shell.txt", "loose.txt"))
+    await expect(made).to_contain_text("+2")
+    await expect(loose).to_contain_text("new")
+    await loose.click()
+    await expect(side.locator(".diff-add").filter(has_text="loose")).to_be_visible()
+    commits = side.get_by_role("list", name="Commits").get_by_role("listitem")
+    await expect(commits).to_have_count(1)
+    await expect(commits).to_contain_text("Make <b>it</b>")
+    dash.gates.open("so-far")
+    await dash.succeeded("changing")
+    await side.get_by_role("button", name="Read the changes again").click()
+    await expect(loose).to_have_count(0)
+    await expect(made).to_contain_text("+3")
+    await expect(commits).to_have_count(2)
+    await seen.goto("/beads/default/changing")
+    commits = seen.page.get_by_role("list", name="Commits").get_by_role("listitem")
+    await expect(commits.first).to_contain_text("Add a line")
+    await expect(commits).to_have_count(2)
+
+
 async def test_search_problems_permalink_and_download(dash: Watched, open_viewer: OpenViewer, tmp_path: Path) -> None:
     steps = [
         *({"say": f"Turn {number} of many.", "bash": f"echo number {number}"} for number in range(1, 13)),
