@@ -20,6 +20,7 @@ from .snooping import seen_by, seen_from_outside, written
 
 TOKEN = "t0ken-web-0123456789"
 PROXY_PASSWORD = "pr0xy-0123456789"
+SECRETS = (TOKEN, PROXY_PASSWORD)
 
 
 @pytest.fixture
@@ -162,16 +163,17 @@ async def test_an_agent_can_not_read_what_is_used_to_sign_in(
     values = {"token": TOKEN, "ca.crt": authority.certificate, "proxy": proxy.url("town", PROXY_PASSWORD)}
     store = store_of(project, server, values)
     agent = await new_agent(store)
-    loop, looked = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    inside, outside, on_disk = "", "", []
 
     async def look() -> None:
-        seen = await seen_by(agent)
-        outside = await asyncio.to_thread(seen_from_outside)
-        for secret in (TOKEN, PROXY_PASSWORD):
-            assert secret not in seen
-            assert not written(project.root / "data", secret)
-            looked.append(secret in outside)
+        nonlocal inside, outside
+        inside, outside = await seen_by(agent), await asyncio.to_thread(seen_from_outside)
+        on_disk.extend([path for secret in SECRETS for path in written(project.root / "data", secret)])
 
     server.meanwhile = lambda: asyncio.run_coroutine_threadsafe(look(), loop).result()
     await store.fetch("main", agent.bead_uid)
-    assert looked and all(looked), "nothing was in use when the agent looked"
+    for secret in SECRETS:
+        assert secret in outside, "it was not in use when the agent looked"
+        assert inside and secret not in inside
+    assert not on_disk

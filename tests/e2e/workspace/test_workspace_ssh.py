@@ -73,17 +73,18 @@ async def test_an_agent_can_not_read_the_key_while_it_is_used(project: Project, 
     store = Store(project.rig_dir, remote_of(server, key))
     agent = await new_agent(store)
     line = key.private.splitlines()[2]
-    looked = []
+    inside, outside, on_disk = "", "", []
 
     async def look() -> None:
-        seen = await seen_by(agent)
-        assert line not in seen
-        assert not written(project.root / "data", line), "the key lies on the volume"
-        looked.append(line in seen_from_outside())
+        nonlocal inside, outside
+        inside, outside = await seen_by(agent), seen_from_outside()
+        on_disk.extend(written(project.root / "data", line))
 
     server.meanwhile = look
     await store.fetch("main", agent.bead_uid)
-    assert looked == [True], "the key was not in use when the agent looked"
+    assert line in outside, "the key was not in use when the agent looked"
+    assert inside and line not in inside
+    assert not on_disk, "the key lies on the volume"
     assert line not in seen_from_outside(), "the key is still there after use"
 
 
