@@ -6,6 +6,7 @@ import base64
 import shlex
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -22,6 +23,23 @@ LOOK_AROUND = (
     "env; git config --list; cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; "
     "find / -xdev -name '*.kubeconfig' -readable 2>/dev/null | xargs -r cat"
 )
+
+CONNECT = """
+import socket, sys
+for protocol in (socket.IPPROTO_TCP, 262):  # and multipath TCP, which the kernel's own rules let pass
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol).connect((sys.argv[1], int(sys.argv[2])))
+        print(f"REACHED:connect:{protocol}")
+    except OSError:
+        continue
+"""
+TRACE = """
+import ctypes, sys
+PTRACE_SEIZE = 0x4206
+for pid in sys.argv[1:]:
+    if ctypes.CDLL(None).ptrace(PTRACE_SEIZE, int(pid), None, None) == 0:
+        print(f"REACHED:trace:{pid}")
+"""
 
 isolated = pytest.mark.skipif(
     probe_isolation().level != "IsolationFull", reason="this kernel's Landlock can't keep agents apart wholly"
@@ -173,6 +191,10 @@ def attempts(harness: TownHarness, theirs: Path, pids: list[int]) -> str:
     lines += [f"touch {shlex.quote(str(path))}/mine 2>/dev/null && echo REACHED:write:{path}" for path in writable]
     lines += [f"kill -CONT {each} 2>/dev/null && echo REACHED:signal:{each}" for each in pids]
     lines += [f"dd if=/proc/{each}/mem bs=1 count=1 >/dev/null 2>&1 && echo REACHED:memory:{each}" for each in pids]
+    lines += [f"ls /proc/{each}/fd >/dev/null 2>&1 && echo REACHED:descriptors:{each}" for each in pids]
+    server = urlsplit(harness.plane.connection.server)
+    lines.append(shlex.join(["python3", "-c", CONNECT, str(server.hostname), str(server.port)]))
+    lines.append(shlex.join(["python3", "-c", TRACE, *map(str, pids)]))
     lines.append(f"ln -s {theirs}/secret.txt link && cat link 2>/dev/null && echo REACHED:link:secret.txt")
     return "; ".join([*lines, "rm -f link", "echo TRIED-ALL"])
 
@@ -181,7 +203,7 @@ def assert_it_would_tell(tries: str, directory: Path) -> None:
     """Run outside of any domain the same tries reach what they are after."""
     told = subprocess.run(["sh", "-c", tries], cwd=directory, capture_output=True, text=True, check=True).stdout
     reached = [line.split(":") for line in told.splitlines() if line.startswith("REACHED:")]
-    assert {kind for _, kind, _ in reached} >= {"read", "list", "write", "signal", "link"}, told
+    assert {kind for _, kind, _ in reached} >= {"read", "list", "write", "signal", "connect", "link"}, told
     for _, kind, path in reached:
         if kind == "write":
             Path(path, "mine").unlink()
