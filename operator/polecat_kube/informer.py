@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from polecat_kube.api import LONGEST_PAUSE_SECONDS, KubeApi, sleep_before_retry
-from polecat_kube.errors import ApiError, GoneError
+from polecat_kube.errors import ApiError, ForbiddenError, GoneError
 from polecat_kube.resources import ResourceType
 
 Json = dict[str, Any]
@@ -52,6 +52,8 @@ class Informer:
         """Set once the first list has been read."""
         self.live = False
         """Whether the store is kept up to date; false while the API server is away."""
+        self.refused: ForbiddenError | None = None
+        """That this identity may not list or watch the kind, as of the last try."""
 
     async def run(self) -> None:
         """Lists and watches until cancelled; an API server that is away is waited for."""
@@ -67,6 +69,7 @@ class Informer:
                 self.live = False
             except ApiError as error:
                 self.live = False
+                self.refused = error if isinstance(error, ForbiddenError) else None
                 log.warning("watch of %s interrupted: %s", self._resource.plural, error)
                 await sleep_before_retry(error, failures, longest_seconds=self._longest_pause_seconds)
                 failures += 1
@@ -81,7 +84,7 @@ class Informer:
             if before is None or before["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
                 self._change(key, item)
         self.synced.set()
-        self.live = True
+        self.live, self.refused = True, None
         return version
 
     async def _watch(self, version: str, timeout_seconds: int) -> str:

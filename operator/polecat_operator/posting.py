@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from polecat_kube.api import KubeApi
 from polecat_kube.events import post_event
-from polecat_kube.resources import BEAD
+from polecat_kube.resources import BEAD, ResourceType
 from polecat_operator.actions import Note
 from polecat_operator.clock import Clock
 from polecat_operator.metrics import DROPPED_EVENTS
@@ -26,10 +26,11 @@ class _Posting:
     name: str
     uid: str
     note: Note
+    resource: ResourceType
 
 
 class EventPoster:
-    """Takes notes about beads and posts them as Events."""
+    """Takes notes about beads and towns and posts them as Events."""
 
     def __init__(self, api: KubeApi, work: KeyedQueue, clock: Clock) -> None:
         self._api = api
@@ -44,10 +45,10 @@ class EventPoster:
                 return
             await asyncio.sleep(CALM_POLL_SECONDS)
 
-    def post(self, namespace: str, name: str, uid: str, note: Note) -> None:
+    def post(self, namespace: str, name: str, uid: str, note: Note, resource: ResourceType = BEAD) -> None:
         """Hands a note over; never waits."""
         try:
-            self._queue.put_nowait(_Posting(namespace, name, uid, note))
+            self._queue.put_nowait(_Posting(namespace, name, uid, note, resource))
         except asyncio.QueueFull:
             DROPPED_EVENTS.inc()
 
@@ -58,7 +59,7 @@ class EventPoster:
             await self._until_calm()
             await post_event(
                 self._api,
-                BEAD,
+                each.resource,
                 each.namespace,
                 each.name,
                 each.uid,

@@ -163,11 +163,12 @@ class Snapshots:
 
     def _workload(self, held: HeldTown) -> WorkloadStanding | None:
         """None where somebody else makes the pods, or it is not known yet how they are."""
-        workloads = self._cache.workloads
-        if not workloads.watched():
+        if not self._managed:
             return None
-        town = held.town
-        return WorkloadStanding(town.metadata.name, town.spec, town.metadata.generation, workloads.of(held.key))
+        town, part = held.town, self._cache.workloads.of(held.key)
+        if part.refused is None and not self._cache.workloads.watched():
+            return None
+        return WorkloadStanding(town.metadata.name, town.spec, town.metadata.generation, part)
 
     def town(self, town: ObjectKey, now: datetime, mono: float) -> TownWorld:
         """A town with those of its rigs that have beads to start and may start them."""

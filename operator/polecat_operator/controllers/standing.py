@@ -18,6 +18,7 @@ from polecat_operator.planner.towns import (
     existing_pods,
     selector,
     town_conditions,
+    town_note,
     trouble_of,
 )
 from polecat_operator.queue import Key, Lane
@@ -69,15 +70,20 @@ class StandingController:
                 return  # its objects come first: until they have been looked at, nothing true can be said
             standing = self._timed(key, standing)
         rigs = context.cache.rigs_by_town.get(key, set())
+        conditions = town_conditions(standing, context.clock.now())
         status = {
             "observedGeneration": standing.town.metadata.generation,
             "replicas": existing_pods(standing),
             "selector": selector(standing.town),
             "polecats": len(context.cache.polecats_by_town.get(key, ())),
             "queued": sum(context.cache.phases[rig][Phase.WAITING] for rig in rigs),
-            "conditions": _wire(town_conditions(standing, context.clock.now())),
+            "conditions": _wire(conditions),
         }
-        await self._write("town", key, status, standing.town.status.to_wire())
+        town = standing.town
+        if await self._write("town", key, status, town.status.to_wire()):
+            note = town_note(town.status.conditions, conditions)
+            if note is not None:
+                context.events.post(*key, town.metadata.uid, note, TOWN)
         context.fence.check()
         await self._keys.publish(key[0])
 
@@ -96,29 +102,30 @@ class StandingController:
             self._context.queue.add_after(Key("town", *key), STALL_SECONDS - lasted, Lane.LATER)
         return replace(standing, trouble_seconds=lasted)
 
-    async def _write(self, kind: str, key: ObjectKey, status: dict[str, Any], stored: dict[str, Any]) -> None:
-        """Applies the status if it says something new; counts alone wait their time."""
+    async def _write(self, kind: str, key: ObjectKey, status: dict[str, Any], stored: dict[str, Any]) -> bool:
+        """Applies the status if it says something new; counts alone wait their time. Gives whether it was applied."""
         context = self._context
         mine = {condition["type"] for condition in status["conditions"]}
         seen = {name: stored.get(name) for name in status}
         seen["conditions"] = [each for each in stored.get("conditions", []) if each["type"] in mine]
         if _by_type(seen) == _by_type(status):
-            return
+            return False
         mono = context.clock.mono()
         last, written = self._written.get((kind, key), (-COUNTS_SECONDS, {}))
         if _by_type(written) == _by_type(status) and mono - last < COUNTS_SECONDS:
-            return  # written just now, and the watch has not told us yet
+            return False  # written just now, and the watch has not told us yet
         left = last + COUNTS_SECONDS - mono
         if left > 0 and _without_counts(written) == _without_counts(status):
             context.queue.add_after(Key(kind, *key), left, Lane.LATER)
-            return
+            return False
         context.fence.check()
         resource = RIG if kind == "rig" else TOWN
         try:
             await context.api.apply(resource, key[0], key[1], {"status": status}, subresource="status")
         except NotFoundError:
-            return
+            return False
         self._written[kind, key] = (mono, status)
+        return True
 
 
 def _wire(conditions: list[Condition]) -> list[dict[str, Any]]:

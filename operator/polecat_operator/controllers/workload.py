@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
+from polecat_api import GROUP
 from polecat_api.conditions import Reason
 from polecat_api.protocol import town_manager
+from polecat_api.times import format_time
 from polecat_kube.errors import ForbiddenError, InvalidError, NotFoundError
-from polecat_kube.resources import POD, TOWN
+from polecat_kube.resources import POD, STATEFUL_SET, TOWN
 from polecat_operator.cache import HeldTown, ObjectKey
 from polecat_operator.context import Context
 from polecat_operator.planner.placement import is_surplus
@@ -23,6 +26,9 @@ AGAIN_SECONDS = 15.0
 """How often a town that is not as its spec says is looked at again, and its objects compared with the API server."""
 LEAVING_SECONDS = 1.0
 """How often it is looked whether an object in the way is gone."""
+NUDGE_SECONDS = 60.0
+"""How often the StatefulSet controller is told to try again to make a pod that it could not make."""
+ASKED_ANNOTATION = f"{GROUP}/asked-again-time"
 MISSING_SECONDS = 2.0
 """How long the StatefulSet controller is given to make its pods before it is asked why it has not."""
 
@@ -36,6 +42,7 @@ class WorkloadController:
         self._compared: dict[ObjectKey, float] = {}
         """Town that is unwell → when its objects were last compared with the API server, on the monotonic clock."""
         self._missing_since: dict[ObjectKey, float] = {}
+        self._nudged: dict[ObjectKey, float] = {}
 
     async def reconcile(self, key: ObjectKey) -> None:
         """Raises ApiError when a request failed and is worth another try."""
@@ -44,6 +51,7 @@ class WorkloadController:
         if held is None:
             self._compared.pop(key, None)
             self._missing_since.pop(key, None)
+            self._nudged.pop(key, None)
             self._maker.forget(key)
             context.cache.workloads.forget(key)
             return
@@ -54,7 +62,7 @@ class WorkloadController:
         try:
             self._compare_if_unwell(held)
             await self._maker.make(held, part)
-            part.refused = None
+            part.refused = self._blind(key)
             await self._ask_after_pods(held, part)
             await self._remove_entries(held)
         except ForbiddenError as error:
@@ -74,6 +82,14 @@ class WorkloadController:
 
     def _again(self, key: ObjectKey, seconds: float) -> None:
         self._context.queue.add_after(Key("workload", *key), seconds, Lane.LATER)
+
+    def _blind(self, key: ObjectKey) -> Trouble | None:
+        """That the operator can't see what it makes."""
+        refused = self._context.cache.workloads.watch_refused()
+        if not refused:
+            return None
+        self._again(key, AGAIN_SECONDS)
+        return Trouble(Reason.RIGHTS_MISSING, f"the operator may not watch the pods of towns: {refused}")
 
     def _compare_if_unwell(self, held: HeldTown) -> None:
         """Of a town whose pods don't report, objects are compared again: somebody may have removed one."""
@@ -101,11 +117,24 @@ class WorkloadController:
             self._again(key, MISSING_SECONDS)
         else:
             part.pods_refused = await why_no_pod(context.api, key)
+            if part.pods_refused and part.set is not None:
+                await self._nudge(key, mono)
             self._again(key, AGAIN_SECONDS)
         unbound = [claim for claim in part.claims.values() if not claim.bound and claim.name.endswith(tuple(names))]
         part.claims_refused = await why_no_claim(context.api, key[0], unbound[0].name) if unbound else ""
         if unbound:
             self._again(key, AGAIN_SECONDS)
+
+    async def _nudge(self, key: ObjectKey, mono: float) -> None:
+        """Has the StatefulSet controller try again: after many failures it would wait a quarter of an hour."""
+        if mono - self._nudged.setdefault(key, mono) < NUDGE_SECONDS:
+            return
+        self._nudged[key] = mono
+        context = self._context
+        context.fence.check()
+        asked = {"metadata": {"annotations": {ASKED_ANNOTATION: format_time(context.clock.now())}}}
+        with suppress(NotFoundError):
+            await context.api.patch_merge(STATEFUL_SET, *key, asked)
 
     async def _remove_entries(self, held: HeldTown) -> None:
         """Each entry is its pod's own; but a pod that is gone for good can't take it out."""

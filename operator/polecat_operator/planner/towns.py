@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from polecat_api.base import Condition
 from polecat_api.conditions import ConditionStatus, Reason, Type, decide_condition, find_condition
 from polecat_api.protocol import LABEL_TOWN
 from polecat_api.town import Town, TownPod
+from polecat_operator.actions import Note
 from polecat_operator.planner.breaker import Breaker
 from polecat_operator.planner.placement import FRESH_SECONDS
 from polecat_operator.planner.workload import WorkloadStanding, find_progress, find_trouble, memory_trouble
@@ -89,6 +91,20 @@ def town_conditions(standing: TownStanding, now: datetime) -> list[Condition]:
         )
         for type_, status, reason, message in decided
     ]
+
+
+def town_note(before: Sequence[Condition], after: Sequence[Condition]) -> Note | None:
+    """The Event that a change of a town's conditions is worth: that it stalls, or is ready, or is so no more."""
+    was = {each.type: (each.status, each.reason) for each in before}
+    for type_, bad in ((Type.STALLED, "True"), (Type.READY, "False")):
+        found = find_condition(after, type_)
+        if found is None or was.get(type_) == (found.status, found.reason):
+            continue
+        if found.status == bad:
+            return Note("Warning", found.reason, found.message)
+        if type_ is Type.READY and was.get(type_, ("",))[0] != found.status:
+            return Note("Normal", Type.READY, found.message)
+    return None
 
 
 def _ready(town: Town, fresh: list[TownPod], trouble: Trouble | None) -> tuple[ConditionStatus, Reason, str]:

@@ -67,6 +67,8 @@ class Workloads:
         self._gone: OrderedDict[str, None] = OrderedDict()
         self.watched: Callable[[], bool] = lambda: False
         """Whether everything has been listed: only then does a pod's absence mean anything."""
+        self.watch_refused: Callable[[], str] = str
+        """What may not be watched, in the API server's words; empty when all may."""
 
     def of(self, town: TownKey) -> Workload:
         """A town's part, to be read, and to be written by the one controller that acts on it."""

@@ -28,9 +28,13 @@ class WorkloadWatch:
             for resource, take in kinds
         ]
         workloads.watched = self._is_complete
+        workloads.watch_refused = self._refused
 
     def _is_complete(self) -> bool:
         return all(informer.synced.is_set() for informer in self._informers)
+
+    def _refused(self) -> str:
+        return next((str(informer.refused) for informer in self._informers if informer.refused is not None), "")
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -8,6 +8,7 @@ import pytest
 from kubernetes import client
 
 from polecat_kube.api import KubeApi
+from polecat_operator import workers
 from polecat_operator.controllers import workload
 from support.control_plane import SharedControlPlane
 from support.managed_town import ManagedTown
@@ -19,6 +20,8 @@ from support.played_town import running_operator
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong is looked at again sooner than in production."""
     monkeypatch.setattr(workload, "AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr(workload, "NUDGE_SECONDS", 1.0)
+    monkeypatch.setattr(workers, "HOPELESS_PAUSE_SECONDS", 1.0)
 
 
 @pytest.fixture

@@ -136,13 +136,18 @@ async def test_what_the_namespace_refuses_stands_in_the_town_until_it_is_mended(
 
 
 async def test_too_little_memory_for_one_agent_is_said_and_no_bead_is_started(
-    town: ManagedTown, node: PlayedNode
+    town: ManagedTown, node: PlayedNode, kubectl: Kubectl
 ) -> None:
     await town.create(resources={"limits": {"memory": "2Gi"}})
     await node.until_pods("main-0")
     await town.played.report_pod("main-0", uid=await node.run("main-0"))
     said = await town.until("Ready", "False", "MemoryTooSmall")
     assert "raise the limit or lower agentMemory" in said["message"]
+
+    async def told() -> bool:
+        return "MemoryTooSmall" in kubectl("get", "events", "--field-selector=involvedObject.kind=Town")
+
+    await eventually(told)
     await town.played.create_rig()
     await town.played.report_repository()
     await town.played.bead("one")
@@ -152,45 +157,58 @@ async def test_too_little_memory_for_one_agent_is_said_and_no_bead_is_started(
     await town.played.until_bead("one", "Starting")
 
 
+def without(role: Json, *resources: str) -> list[Json]:
+    """The rules of a role but for those about these resources."""
+    return [rule for rule in role["rules"] if not set(resources) & set(rule["resources"])]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [("services", "may not make what the town needs"), ("pods", "may not watch the pods of towns")],
+)
 async def test_an_operator_without_rights_says_what_it_may_not(
-    control_plane: SharedControlPlane, kube_api: KubeApi, kubectl: Kubectl, namespace: str, node: PlayedNode
+    control_plane: SharedControlPlane,
+    kube_api: KubeApi,
+    kubectl: Kubectl,
+    namespace: str,
+    node: PlayedNode,
+    lacking: str,
+    words: str,
 ) -> None:
     """And goes on by itself when it gets them."""
     kubectl("create", "serviceaccount", "weak")
-    rules = [
-        (["polecat.dev"], ["towns", "rigs", "beads", "polecats"], ["*"]),
-        (["polecat.dev"], ["towns/status", "rigs/status", "beads/status"], ["patch"]),
-        (["coordination.k8s.io", ""], ["leases", "secrets", "configmaps"], ["*"]),
-        (["apps", ""], ["statefulsets", "pods", "persistentvolumeclaims"], ["list", "watch"]),
-    ]
-    role = {"rules": [dict(zip(("apiGroups", "resources", "verbs"), each, strict=True)) for each in rules]}
-    header = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "weak"}}
-    subject = {"kind": "ServiceAccount", "name": "weak", "namespace": namespace}
-    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "weak"}
-    for body in (
-        {"kind": "Role", **header, **role},
-        {"kind": "RoleBinding", **header, "roleRef": ref, "subjects": [subject]},
-    ):
-        kubectl("apply", "-f", "-", stdin=json.dumps(body))
-    token = kubectl("create", "token", "weak").strip()
-    weak = replace(control_plane.connection, token=token)
-    town = ManagedTown(kube_api, namespace)
-    async with running_operator(weak, namespace, town_workloads="managed"):
-        await town.create()
-        said = await town.until("Stalled", "True", "RightsMissing")
-        assert "serviceaccounts" in said["message"]
-        strong = {**header, "kind": "RoleBinding", "metadata": {"name": "strong"}, "subjects": [subject]}
-        strong["roleRef"] = {**ref, "kind": "ClusterRole", "name": "cluster-admin"}
-        kubectl("apply", "-f", "-", stdin=json.dumps(strong))
-        kubectl(
-            "create",
-            "clusterrolebinding",
-            f"{namespace}-strong",
-            "--clusterrole=cluster-admin",
-            f"--serviceaccount={namespace}:weak",
-        )
-        try:
+    account = f"{namespace}:weak"
+    own = ["leases.coordination.k8s.io", "secrets"]
+    kubectl("create", "role", "own", "--verb=*", *(f"--resource={each}" for each in own))
+    kubectl("create", "rolebinding", "own", "--role=own", f"--serviceaccount={account}")
+    role = json.loads(kubectl("get", "clusterrole", "polecat-operator-towns", "-o", "json"))
+    weak = {
+        "apiVersion": role["apiVersion"],
+        "kind": "ClusterRole",
+        "metadata": {"name": f"{namespace}-weak"},
+        "rules": without(role, lacking),
+    }
+    try:
+        kubectl("create", "-f", "-", stdin=json.dumps(weak))
+        for name in (f"{namespace}-weak", "polecat-operator"):
+            kubectl(
+                "create",
+                "clusterrolebinding",
+                f"{namespace}-{name}",
+                f"--clusterrole={name}",
+                f"--serviceaccount={account}",
+            )
+        connection = replace(control_plane.connection, token=kubectl("create", "token", "weak").strip())
+        town = ManagedTown(kube_api, namespace)
+        async with running_operator(connection, namespace, town_workloads="managed"):
+            await town.create()
+            said = await town.until("Stalled", "True", "RightsMissing")
+            assert words in said["message"]
+            assert lacking in said["message"]
+            kubectl("apply", "-f", "-", stdin=json.dumps({**weak, "rules": role["rules"]}))
             await node.until_pods("main-0")
             await town.until("Stalled", "False", "Ok")
-        finally:
-            kubectl("delete", "clusterrolebinding", f"{namespace}-strong")
+    finally:
+        for name in (f"{namespace}-weak", "polecat-operator"):
+            kubectl("delete", "clusterrolebinding", f"{namespace}-{name}", "--ignore-not-found")
+        kubectl("delete", "clusterrole", f"{namespace}-weak", "--ignore-not-found")

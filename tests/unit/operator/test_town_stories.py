@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from polecat_api.base import Condition
 from polecat_api.conditions import Reason, find_condition
 from polecat_api.town import Town
 from polecat_operator.planner.breaker import Breaker
 from polecat_operator.planner.placement import FRESH_SECONDS, pod_room
-from polecat_operator.planner.towns import TownStanding, existing_pods, town_conditions
+from polecat_operator.planner.towns import TownStanding, existing_pods, town_conditions, town_note
 from polecat_operator.planner.workload import WorkloadStanding
 from polecat_operator.workloads.observed import ClaimView, PodView, SetView
 from polecat_operator.workloads.statefulset import grace_seconds
@@ -71,16 +72,16 @@ def test_story(story: dict[str, Any]) -> None:
     silent = {pod.name: FRESH_SECONDS + 1 if pod.name in story.get("silent", []) else 1.0 for pod in town.status.pods}
     workload = WorkloadStanding("main", town.spec, town.metadata.generation, make_workload(story))
     standing = TownStanding(town, silent, Breaker(), workload, story.get("lasted", 0))
-    conditions = town_conditions(standing, START)
+    said = town_conditions(standing, START)
     expected = dict(story["expect"])
-    status = {"observedGeneration": town.metadata.generation, "conditions": [each.to_wire() for each in conditions]}
+    status = {"observedGeneration": town.metadata.generation, "conditions": [each.to_wire() for each in said]}
     if "kstatus" in expected:
         metadata = {"generation": town.metadata.generation}
         assert kstatus({"metadata": metadata, "status": status}) == expected.pop("kstatus"), status
     if "replicas" in expected:
         assert existing_pods(standing) == expected.pop("replicas")
     for name, (is_true, reason, *words) in expected.items():
-        found = find_condition(conditions, name.capitalize())
+        found = find_condition(said, name.capitalize())
         assert found is not None
         assert (found.status, found.reason) == (str(is_true), reason), found
         assert all(each in found.message for each in words), found.message
@@ -90,6 +91,34 @@ def test_pods_beyond_the_number_of_replicas_get_no_work() -> None:
     town = make_town({"town": {"replicas": 2}, "entries": ["main-0", "main-1", "main-2", "other"]})
     able = [pod.name for pod in town.status.pods if pod_room("main", pod, town.spec, 0, 0, 1.0) is not None]
     assert able == ["main-0", "main-1", "other"]
+
+
+def conditions(**told: tuple[str, str]) -> list[Condition]:
+    """Conditions by type: status and reason."""
+    return [
+        Condition(type=type_, status=status, reason=reason, message=f"so it is {reason}", last_transition_time=START)
+        for type_, (status, reason) in told.items()
+    ]
+
+
+NEWS = [
+    ({}, {"Ready": ("False", "PodMissing")}, ("Warning", "PodMissing")),
+    ({"Ready": ("False", "PodMissing")}, {"Ready": ("True", "Ok")}, ("Normal", "Ready")),
+    ({"Ready": ("True", "Ok")}, {"Ready": ("True", "Ok")}, None),
+    ({"Ready": ("False", "PodMissing")}, {"Ready": ("False", "ImageUnavailable")}, ("Warning", "ImageUnavailable")),
+    (
+        {"Ready": ("False", "PodMissing"), "Stalled": ("False", "Ok")},
+        {"Ready": ("False", "QuotaExceeded"), "Stalled": ("True", "QuotaExceeded")},
+        ("Warning", "QuotaExceeded"),
+    ),
+    ({"Stalled": ("True", "BreakerOpen")}, {"Stalled": ("False", "Ok")}, None),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), NEWS)
+def test_a_change_of_a_town_is_one_event(before: Any, after: Any, expected: tuple[str, str] | None) -> None:
+    note = town_note(conditions(**before), conditions(**after))
+    assert (note and (note.type, note.reason)) == expected
 
 
 def raw_pod(name: str, uid: str, **meta: Any) -> dict[str, Any]:
