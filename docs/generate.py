@@ -67,7 +67,8 @@ def reasons_page() -> str:
         NOTE,
         "# Conditions and reasons\n",
         "A bead carries `Succeeded`, `Ready`, `Reconciling` and `Stalled`; a polecat `Ready` and `Finished`; a rig",
-        "`Ready`, `RepositoryReady` and `Stalled`; a town `Ready`, `Progressing`, `Isolated` and `Stalled`.\n",
+        "`Ready`, `RepositoryReady` and `Stalled`; a town `Ready`, `Progressing`, `Reconciling`, `Isolated` and",
+        "`Stalled`.\n",
         "| reason | state of the bead | what it means | counted as |",
         "|---|---|---|---|",
     ]
