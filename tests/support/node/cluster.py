@@ -105,11 +105,19 @@ async def node_cluster(images: Images) -> AsyncIterator[NodeCluster]:
     """The node with both images and with volumes to claim."""
     programs = await node_programs(Cache(), Progress())
     with running_node(programs) as node:
-        for archive, image in ((images.shipped, IMAGE), (images.next, NEXT_IMAGE)):
-            await asyncio.to_thread(node.import_image, archive, f"docker.io/library/{image}")
+        await asyncio.to_thread(node.ctr, "images", "import", str(images.shipped))
+        if images.next == images.shipped:
+            node.ctr("images", "tag", _full(IMAGE), _full(NEXT_IMAGE))
+        else:
+            await asyncio.to_thread(node.ctr, "images", "import", str(images.next))
         cluster = NodeCluster(node)
         _make_volumes(cluster)
         yield cluster
+
+
+def _full(image: str) -> str:
+    """As containerd names what has no registry in its name."""
+    return f"docker.io/library/{image}"
 
 
 def _make_volumes(cluster: NodeCluster) -> None:

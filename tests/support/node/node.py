@@ -55,14 +55,6 @@ class Node:
         assert done.returncode == 0, f"ctr {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
-    def import_image(self, archive: Path, name: str) -> None:
-        """Puts an image into the node under `name` (with its tag), whatever the archive calls it."""
-        said = self.ctr("images", "import", "--digests", str(archive))
-        found = re.search(r"^(\S+?/\S+?)\s", said, re.MULTILINE)
-        imported = found[1] if found else self.ctr("images", "list", "-q").split()[0]
-        if imported != name:
-            self.ctr("images", "tag", "--force", imported, name)
-
 
 @contextmanager
 def running_node(programs: NodePrograms) -> Iterator[Node]:
