@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -81,15 +82,18 @@ def test_diffs_are_cut_at_a_line_and_in_all(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_secrets_are_removed_and_lines_stay_lines() -> None:
-    secret, key = "hunter2-swordfish", "-----BEGIN PRIVATE KEY-----\nabcdefghijklmnop\n-----END PRIVATE KEY-----"
-    added = "".join(f"+{line}\n" for line in ["first", f"password={secret}", *key.split("\n"), "last"])
+    secret, key = "hunter2-swordfish-hunter", "-----BEGIN PRIVATE KEY-----\nabcdefghijklmnop\n-----END PRIVATE KEY-----"
+    encoded = base64.b64encode(secret.encode()).decode()
+    wrapped = [encoded[:15], encoded[15:]]
+    added = "".join(f"+{line}\n" for line in ["first", f"password={secret}", *wrapped, *key.split("\n"), "last"])
     diff = f"diff --git a/{secret} b/{secret}\n@@ -0,0 +1,6 @@\n{added}"
     given = Changes(
         commits=(CommitLine("h1", 0, f"use {secret}"),), files=(FileChange(f"{secret}.txt", "A", secret, 6, 0, diff),)
     )
     found = shown(given, Redactor([secret]).spans, REDACTED)
     (file,) = found.files
-    assert secret not in repr(found) and "abcdefghijklmnop" not in repr(found)
+    for hidden in (secret, "abcdefghijklmnop", *wrapped):
+        assert hidden not in repr(found)
     lines = file.diff.split("\n")
     assert lines[2:4] == ["+first", f"+password={REDACTED}"] and lines[-2:] == ["+last", ""]
     assert len(lines) == len(diff.split("\n")) and all(line[:1] == "+" for line in lines[2:-1])
