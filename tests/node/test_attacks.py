@@ -71,8 +71,7 @@ for path in ("/data/mine", "/data/rigs/web/store.git/mine", "/tmp/mine", "/etc/m
     except OSError:
         pass
 server = os.environ.get("KUBERNETES_SERVICE_HOST") or "10.0.0.1"
-for host, port in ((server, 443), ("%(node)s", 6443), ("%(node)s", "%(api_port)s"), ("%(node)s", 10250),
-                   ("169.254.169.254", 80), ("%(node)s", 2379)):
+for host, port in ((server, 443), ("%(node)s", 6443), ("%(node)s", 10250), ("169.254.169.254", 80)):
     connect(host, port)
 for command in (["unshare", "-U", "true"], ["mount", "-t", "tmpfs", "tmpfs", "/mnt"], ["chroot", "/", "true"]):
     if subprocess.run(command, capture_output=True).returncode == 0:
@@ -101,23 +100,31 @@ async def test_i44_a_hostile_agent_in_a_pod_reaches_nobody_else(world: NodeWorld
     await world.bead("hostile", [{"bash": tries}, {"tool": "escalate", "args": {"question": "What now?"}}])
     (hostile,) = await world.ended("hostile")
     assert condition(hostile, "Succeeded", "reason") == "Escalated"
-    said = await world.run("logs", "main-0")
-    result = next(line for line in said.splitlines() if "RESULT [" in line)
-    found = result.partition("RESULT ")[2]
-    assert json.JSONDecoder().raw_decode(found.replace('\\"', '"'))[0] == []
+    (result,) = [output for output in await tool_outputs(world) if "RESULT" in output]
+    assert result.partition("RESULT ")[2].strip() == "[]"
     world.gates.open("victim")
     (bead,) = await world.succeeded("victim")
     assert (bead["status"]["attempts"], bead["status"]["interruptions"]) == (1, 0)
     await world.quiet()
 
 
+def tries_at(world: NodeWorld) -> str:
+    """The program, with this cluster's addresses."""
+    return TRY % {"node": world.cluster.plane.connection.server.removeprefix("https://").partition(":")[0]}
+
+
+async def tool_outputs(world: NodeWorld) -> list[str]:
+    """What the agents' tools have given back, as the pod's log has it."""
+    lines = [json.loads(line) for line in (await world.run("logs", "main-0")).splitlines() if line.startswith("{")]
+    events = [line["event"]["data"] for line in lines if line.get("event", {}).get("kind") == "tool"]
+    return [data["output"] for data in events if data["state"] == "completed"]
+
+
 async def test_the_tries_would_tell(world: NodeWorld) -> None:
     """Run by the supervisor's own account, outside of any domain, the same tries reach what they are after."""
     await world.town(slots=1)
     await world.rig()
-    server = world.cluster.plane.connection.server
-    node, api_port = server.removeprefix("https://").split(":")
-    program = TRY % {"node": node, "api_port": api_port}
+    program = tries_at(world)
     environment = ["env", "POLECAT_UID=nobody", "HOME=/data/rigs/web/nobody/home"]
     said = await world.run("exec", "-i", "main-0", "--", *environment, "python3", "-", stdin=program)
     reached = json.loads(said.rpartition("RESULT ")[2])

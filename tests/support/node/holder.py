@@ -6,14 +6,18 @@ Started by `support.node.node`, which gives it a network, and waits for its file
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from polecat_kube.connection import Connection
 from polecat_local.binaries import Binaries
 from polecat_local.control_plane import ControlPlane, ControlPlaneOptions
 from polecat_local.kubeconfig import write_kubeconfig
+from polecat_local.paths import make_private, write_private
+from polecat_local.ports import Ports
 from polecat_local.process import Child
 from polecat_local.supervise import Supervised
 
@@ -112,14 +116,16 @@ async def hold(plan: NodePlan) -> None:
     lay_mounts(plan)
     await join_network(plan)
     write_all(plan)
+    make_private(plan.plane, "data")
+    # As in any other cluster: what agents may not reach is known by these numbers.
+    write_private(plan.plane / "ports.json", json.dumps(asdict(Ports(api=6443, etcd_client=2379, etcd_peer=2380))))
     binaries = Binaries.in_directory(plan.home / "programs", "the tests' own")
     options = ControlPlaneOptions(unsafe_no_fsync=True, audit_log=True, nodes_at=plan.node_address)
     plane = ControlPlane(plan.plane, binaries, options, print)
     programs = Programs(plan)
     await asyncio.gather(plane.start(), _containerd_later(programs, plan))
     inside = plane.connection
-    port = inside.server.rpartition(":")[2]
-    outside = Connection(server=f"https://{plan.node_address}:{port}", ca=inside.ca, token=inside.token)
+    outside = Connection(server=f"https://{plan.node_address}:6443", ca=inside.ca, token=inside.token)
     write_kubeconfig(plan.kubeconfig, outside, "admin")
     await programs.kubernetes()
     plan.ready.touch()
