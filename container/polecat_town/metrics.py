@@ -121,5 +121,9 @@ for _operation in ("probe", "fetch", "worktree", "takeover", "push", "save"):
     GIT_FAILURES.labels(_operation)
 for _outcome in ("ok", "rejected", "unreachable", "lied"):
     PUSHES.labels(_outcome)
+for _limit in ("agent", "container"):
+    MEMORY_STOPS.labels(_limit)
+for _outcome in ("passed", "refused", "failed"):
+    EGRESS_CONNECTIONS.labels(_outcome)
 for _where in ("remote", "store"):
     SAVES.labels(_where)

@@ -170,6 +170,22 @@ ROWS = (
                 (Query(f'polecat_town_state{{state!="Ok",{_TOWN}}} == 1', "{{pod}}: {{state}}"),),
             ),
             Panel(
+                "Agents' connections to the web",
+                "cpm",
+                (Query(f"60 * {rate('polecat_town_egress_connections_total', 'outcome', _TOWN)}", "{{outcome}}"),),
+                description="A minute, through the pod's proxy.",
+            ),
+            Panel(
+                "Agents stopped for their memory",
+                "short",
+                (
+                    Query(
+                        f"sum by (limit) (increase(polecat_town_memory_stops_total{{{_TOWN}}}[1h]))", "limit: {{limit}}"
+                    ),
+                ),
+                description="Within the last hour, by whose limit was near.",
+            ),
+            Panel(
                 "Requests to models",
                 "reqps",
                 (Query(rate("polecat_town_model_requests_total", "outcome", _TOWN), "{{outcome}}"),),
