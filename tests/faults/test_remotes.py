@@ -75,6 +75,8 @@ async def test_credentials_are_changed_while_agents_work(harness: TownHarness) -
         for rig in ("shop", "cellar"):  # two stores, so that neither learns the new token from the other
             await harness.rig(rig, repository=repository)
         await harness.start_town()
+        for rig in ("shop", "cellar"):  # nobody looks again before the test is over
+            await until_told(harness, rig, "True", "RepositoryOk")
         wait = f"touch ../begun; until [ -e ../go ]; do sleep 0.1; done; echo 1 > one.txt && {COMMIT}"
         pushed = await harness.sling("pushed", [{"bash": wait}, {"done": "Made it."}], rig="shop")
         work = [{"bash": f"echo 1 > two.txt && {COMMIT}; touch ../begun; {LONG}"}]
