@@ -66,6 +66,8 @@ class WorkloadController:
             await self._ask_after_pods(held, part)
             await self._remove_entries(held)
         except ForbiddenError as error:
+            if _NAMESPACE_ENDS in str(error):
+                return
             part.refused = Trouble(Reason.RIGHTS_MISSING, f"the operator may not make what the town needs: {error}")
             raise
         except InvalidError as error:
@@ -171,6 +173,10 @@ class WorkloadController:
     def forget(self) -> None:
         """Has all objects compared with the API server at their next turn."""
         self._maker.forget()
+
+
+_NAMESPACE_ENDS = "because it is being terminated"
+"""How the API server refuses to make anything in a namespace that is being deleted, and its Town with it."""
 
 
 def _told(part: Workload) -> tuple[object, ...]:

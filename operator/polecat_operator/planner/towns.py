@@ -94,17 +94,22 @@ def town_conditions(standing: TownStanding, now: datetime) -> list[Condition]:
 
 
 def town_note(before: Sequence[Condition], after: Sequence[Condition]) -> Note | None:
-    """The Event that a change of a town's conditions is worth: that it stalls, or is ready, or is so no more."""
+    """The Event that a change of a town's conditions is worth: new trouble, or that it is ready, or is so no more.
+
+    That a town on its way is not ready yet is none.
+    """
     was = {each.type: (each.status, each.reason) for each in before}
-    for type_, bad in ((Type.STALLED, "True"), (Type.READY, "False")):
-        found = find_condition(after, type_)
-        if found is None or was.get(type_) == (found.status, found.reason):
-            continue
-        if found.status == bad:
-            return Note("Warning", found.reason, found.message)
-        if type_ is Type.READY and was.get(type_, ("",))[0] != found.status:
-            return Note("Normal", Type.READY, found.message)
-    return None
+    now = {each.type: each for each in after}
+    stalled, ready, progressing = (now.get(type_) for type_ in (Type.STALLED, Type.READY, Type.PROGRESSING))
+    if stalled is not None and stalled.status == "True" and was.get(Type.STALLED) != ("True", stalled.reason):
+        return Note("Warning", stalled.reason, stalled.message)
+    if ready is None or was.get(Type.READY) == (ready.status, ready.reason):
+        return None
+    was_ready = was.get(Type.READY, ("", ""))[0] == "True"
+    if ready.status == "True":
+        return None if was_ready else Note("Normal", Type.READY, ready.message)
+    in_trouble = progressing is not None and progressing.reason == ready.reason
+    return Note("Warning", ready.reason, ready.message) if was_ready or in_trouble else None
 
 
 def _ready(town: Town, fresh: list[TownPod], trouble: Trouble | None) -> tuple[ConditionStatus, Reason, str]:

@@ -66,8 +66,7 @@ def find_trouble(standing: WorkloadStanding) -> Trouble | None:
         return part.refused
     wanted = _wanted(standing)
     if part.pods_refused and len(wanted) < standing.spec.replicas:
-        reason = Reason.QUOTA_EXCEEDED if "exceeded quota" in part.pods_refused else Reason.POD_REFUSED
-        return Trouble(reason, _short(part.pods_refused))
+        return Trouble(_refusal(part.pods_refused), _short(part.pods_refused))
     looks: tuple[Callable[[PodView], Trouble | None], ...] = (
         lambda pod: _placing(pod, part.claims.values(), part.claims_refused),
         _pulling,
@@ -79,6 +78,14 @@ def find_trouble(standing: WorkloadStanding) -> Trouble | None:
                 if (trouble := look(pod)) is not None:
                     return trouble
     return None
+
+
+def _refusal(words: str) -> Reason:
+    """Of the StatefulSet controller's words on a pod or claim that it could not make."""
+    if "exceeded quota" in words:
+        return Reason.QUOTA_EXCEEDED
+    about_claim = re.search(r"\bpvc\b|create claim", words, re.IGNORECASE)
+    return Reason.VOLUME_UNBOUND if about_claim else Reason.POD_REFUSED
 
 
 def _wanted(standing: WorkloadStanding) -> list[PodView]:

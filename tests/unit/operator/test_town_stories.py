@@ -102,10 +102,15 @@ def conditions(**told: tuple[str, str]) -> list[Condition]:
 
 
 NEWS = [
-    ({}, {"Ready": ("False", "PodMissing")}, ("Warning", "PodMissing")),
+    ({}, {"Ready": ("False", "PodMissing"), "Progressing": ("True", "Scaling")}, None),
+    ({"Ready": ("True", "Ok")}, {"Ready": ("False", "Stopping")}, ("Warning", "Stopping")),
     ({"Ready": ("False", "PodMissing")}, {"Ready": ("True", "Ok")}, ("Normal", "Ready")),
     ({"Ready": ("True", "Ok")}, {"Ready": ("True", "Ok")}, None),
-    ({"Ready": ("False", "PodMissing")}, {"Ready": ("False", "ImageUnavailable")}, ("Warning", "ImageUnavailable")),
+    (
+        {"Ready": ("False", "PodMissing")},
+        {"Ready": ("False", "ImageUnavailable"), "Progressing": ("True", "ImageUnavailable")},
+        ("Warning", "ImageUnavailable"),
+    ),
     (
         {"Ready": ("False", "PodMissing"), "Stalled": ("False", "Ok")},
         {"Ready": ("False", "QuotaExceeded"), "Stalled": ("True", "QuotaExceeded")},
