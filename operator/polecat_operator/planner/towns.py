@@ -98,7 +98,7 @@ def town_note(before: Sequence[Condition], after: Sequence[Condition]) -> Note |
 
     That a town on its way is not ready yet is none.
     """
-    was = {each.type: (each.status, each.reason) for each in before}
+    was: dict[str, tuple[str, str]] = {each.type: (each.status, each.reason) for each in before}
     now = {each.type: each for each in after}
     stalled, ready, progressing = (now.get(type_) for type_ in (Type.STALLED, Type.READY, Type.PROGRESSING))
     if stalled is not None and stalled.status == "True" and was.get(Type.STALLED) != ("True", stalled.reason):
