@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from playwright.async_api import expect
 
 from polecat_kube.resources import BEAD
 from support.browser.cluster import Watched
-from support.browser.viewer import OpenViewer
+from support.browser.viewer import SHOWN_SECONDS, OpenViewer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("dashboard")]
 
@@ -41,7 +42,9 @@ async def test_who_is_signed_in_stays_so_and_may_write(dash: Watched, open_viewe
     seen = await open_viewer("/beads/default/kept")
     await seen.see("Is still there")
     await dash.cluster.dashboard.kill()
-    await seen.page.wait_for_function("fetch('/api/session').then(answer => answer.ok, () => false)")
+    async with asyncio.timeout(SHOWN_SECONDS):
+        while not await seen.page.evaluate("fetch('/api/session').then(answer => answer.ok, () => false)"):
+            await asyncio.sleep(0.1)
     await seen.page.get_by_label("Priority").select_option("High")
     await dash.until(BEAD, "kept", lambda bead: bead["spec"]["priority"] == "High")
     await seen.page.reload()

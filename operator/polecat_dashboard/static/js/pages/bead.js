@@ -1,7 +1,7 @@
 // One bead: what is wanted, how it stands, what was tried, and what one may do about it.
 import { html, useEffect, useRef, useState } from "../lib.js";
 import { get, permissions, post } from "../api.js";
-import { all, find, serverNow, useTopics } from "../store.js";
+import { all, connection, find, serverNow, useTopics } from "../store.js";
 import { beadPath, go, polecatPath, streamPath } from "../router.js";
 import { cost, count, duration, moment, plural, title } from "../format.js";
 import { Markdown } from "../markdown.js";
@@ -12,8 +12,9 @@ import { Conditions } from "./places.js";
 const SETTLE_MS = 60000;
 const PRIORITIES = ["Low", "Normal", "High", "Critical"];
 
-/** Something that is read again whenever `trigger` changes. */
+/** Something that is read again whenever `trigger` changes, and when the dashboard is back after it was away. */
 function useRead(path, trigger) {
+  useTopics("connection");
   const [state, setState] = useState({ value: null, error: null });
   useEffect(() => {
     if (!path) return undefined;
@@ -22,7 +23,7 @@ function useRead(path, trigger) {
       .then((value) => setState({ value, error: null }))
       .catch((error) => error.name !== "AbortError" && setState((before) => ({ value: before.value, error })));
     return () => end.abort();
-  }, [path, trigger]);
+  }, [path, trigger, connection.since]);
   return state;
 }
 
