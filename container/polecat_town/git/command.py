@@ -60,7 +60,7 @@ class GitResult:
 
 def supervisor_environment(git_dir: Path) -> dict[str, str]:
     """The whole environment of the supervisor's Git, before signing in."""
-    passed = ("PATH", "SSH_AUTH_SOCK", *CERTIFICATE_VARIABLES, *NETWORK_VARIABLES)
+    passed = ("PATH", "SSH_AUTH_SOCK", "ALL_PROXY", "all_proxy", *CERTIFICATE_VARIABLES, *NETWORK_VARIABLES)
     env = {key: os.environ[key] for key in passed if key in os.environ}
     env |= {name: os.environ[key] for key, name in _TRUSTED.items() if os.environ.get(key)}
     return env | {

@@ -111,6 +111,12 @@ async def test_credentials_that_are_missing_or_refused(
     assert (await probed(project, server, ca_crt=ca, token=TOKEN)).ok
 
 
+@pytest.mark.parametrize("url", ["https://[git.example/web.git", "https://git.example:port/web.git"])
+async def test_what_is_no_url(project: Project, url: str) -> None:
+    state = await Store(project.rig_dir, Remote("web", url, "main", "polecat")).probe()
+    assert state.reason is Reason.REPOSITORY_UNREACHABLE and "is no URL" in state.message
+
+
 async def test_a_proxy_of_the_rigs_own(
     project: Project, server: GitServer, authority: Authority, proxy: ConnectProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +160,10 @@ async def test_a_proxy_of_the_town(
     assert (await probed(project, server, **values)).reason is Reason.PROXY_FAILED
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert (await probed(project, server, **values)).ok
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.delenv("HTTPS_PROXY")
+    monkeypatch.setenv("ALL_PROXY", proxy.url())
+    assert (await probed(project, server, **values)).reason is Reason.PROXY_FAILED
 
 
 async def test_an_agent_can_not_read_what_is_used_to_sign_in(

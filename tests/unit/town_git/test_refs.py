@@ -52,7 +52,7 @@ def test_bases_never_clash_as_file_and_folder() -> None:
 
 
 def test_credentials_are_not_printed() -> None:
-    remote = Remote("web", "https://x", "main", "polecat", Credentials("me", "pa55", "k3y", "hosts"))
+    remote = Remote("web", "https://x", "main", "polecat", Credentials("web-git", "me", "pa55", "k3y", "hosts"))
     assert not any(word in repr(remote) for word in ("pa55", "k3y"))
 
 
