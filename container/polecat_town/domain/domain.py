@@ -38,8 +38,9 @@ STOP_GRACE_SECONDS = 2.0
 DRAIN_SECONDS = 2.0
 """How long to wait for the rest of the output when all known processes of a command are gone."""
 CLEAN_SECONDS = 120.0
-AGENT_NICENESS = 10
-"""What agents, checks and set-up commands are behind the supervisor: nine of them together weigh what it weighs."""
+AGENT_NICENESS = 5
+"""What agents, checks and set-up commands are behind the supervisor: three of them together weigh what it weighs. More
+would starve them on a machine that has other work."""
 
 
 @dataclass(frozen=True, slots=True)

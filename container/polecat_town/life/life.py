@@ -138,6 +138,13 @@ class Life:
         """Whether its agent is being stopped for its memory."""
         return self.over_memory is not None or self.short_of_memory is not None
 
+    def make_room(self, message: str, *, alone: bool) -> None:
+        """The container is out of memory, and this agent goes."""
+        self.short_of_memory = message
+        if alone:
+            # No sibling is to blame: the next attempt would come to the same.
+            self.over_memory = self.over_memory or message
+
     def wake(self) -> None:
         """Something has changed: look again."""
         self._wake.set()
@@ -243,7 +250,8 @@ class Life:
         agent = self.agent
         exited = agent is not None and agent.exited
         if agent is not None and exited and not self.must_free_memory and agent.lacked_memory:
-            self.short_of_memory = f"{agent.describe_exit()}: the kernel did that as the pod was out of memory"
+            message = f"{agent.describe_exit()}: the kernel did that as the pod was out of memory"
+            self.make_room(message, alone=pod.agents <= 1)
         return Observation(
             deleted=self.polecat.metadata.deletion_timestamp is not None,
             gone=self._gone or self.reporter.superseded,

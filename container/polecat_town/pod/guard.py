@@ -28,6 +28,8 @@ CONTAINER_SECONDS = 0.2
 """How often the container's memory is looked at."""
 GROWTH_BYTES = 256 * _MIB
 """When the container has grown by so much, agents are measured at once."""
+PAUSE_SECONDS = 1.0
+"""Between two that must go: the kernel needs a moment to take back what one held."""
 
 
 def become_subreaper() -> None:
@@ -87,6 +89,7 @@ class MemoryGuard:
         self._every_seconds = every_seconds
         self._changed = changed
         self._reaper, self._meter = Reaper(), CpuMeter()
+        self._stopped_at = 0.0
 
     async def run(self) -> None:
         """Until cancelled. The container is looked at more often than each agent, which costs more."""
@@ -102,8 +105,8 @@ class MemoryGuard:
             self._note_room(container)
 
     def _note_room(self, container: ContainerMemory) -> None:
-        agents = sum(life.agent is not None for life in self._lives())
-        room = has_room(container, agents, self._agent_limit_bytes())
+        self._pod.agents = sum(life.agent is not None for life in self._lives())
+        room = has_room(container, self._pod.agents, self._agent_limit_bytes())
         if room is not self._pod.has_room:
             self._pod.has_room = room
             log.log(logging.INFO if room else logging.WARNING, "room in memory for another agent: %s", room)
@@ -126,18 +129,17 @@ class MemoryGuard:
                 life.wake()
         going = [life for life in running.values() if life.agent is not None and life.must_free_memory]
         # What those leave behind is free in a moment.
-        victim = None if going else choose_victim(read_container_memory(), used)
+        wait = going or time.monotonic() < self._stopped_at + PAUSE_SECONDS
+        victim = None if wait else choose_victim(read_container_memory(), used)
         if victim is not None:
             self._stop(running[victim.uid], victim)
         self._reaper.look()
 
     def _stop(self, life: Life, victim: Victim) -> None:
         life.log.warning("stopped: %s", victim.message)
-        life.short_of_memory = victim.message
-        if victim.alone:
-            # No sibling is to blame: the next attempt would come to the same.
-            life.over_memory = life.over_memory or victim.message
+        life.make_room(victim.message, alone=victim.alone)
         metrics.MEMORY_STOPS.labels("container").inc()
+        self._stopped_at = time.monotonic()
         life.wake()
 
 
