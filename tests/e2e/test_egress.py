@@ -87,7 +87,7 @@ async def tunnel(proxy: str, authority: str, *lines: str) -> tuple[str, asyncio.
     """The first line of the answer to CONNECT, and the connection."""
     host, _, port = proxy.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write("\r\n".join([f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", *lines, "", ""]).encode())
+    writer.write("\r\n".join([f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", *lines, "", ""]).encode("latin-1"))
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     return head.splitlines()[0], reader, writer
 
@@ -137,6 +137,8 @@ async def test_who_is_not_there_and_what_is_no_request() -> None:
     async with proxying("127.0.0.0/8,unknown.invalid") as proxy:
         assert (await tunnel(proxy, f"{WORLD}:1"))[0] == "HTTP/1.1 502 Bad Gateway"
         assert (await tunnel(proxy, "unknown.invalid:443"))[0] == "HTTP/1.1 502 Bad Gateway"
+        for name in ("\xff\xfe.example", "a" * 64 + ".example", "a..b"):
+            assert (await tunnel(proxy, f"{name}:443"))[0] == "HTTP/1.1 502 Bad Gateway"
         assert (await tunnel(proxy, "nothing"))[0] == "HTTP/1.1 400 Bad Request"
         assert (await fetch(proxy, f"http://{WORLD}:1/"))[0] == 502
 

@@ -8,6 +8,8 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 
 from polecat_town import metrics
@@ -16,8 +18,11 @@ from polecat_town.egress.rules import Address, Rules
 from polecat_town.egress.upstream import Upstream, Upstreams
 
 log = logging.getLogger(__name__)
-CONNECTIONS = 512
+CONNECTIONS = 256
 """At once, of all agents together; more are sent away."""
+RESOLVERS = 8
+"""Names looked up at once, in threads of their own: an agent that asks for names nobody answers for must not keep the
+supervisor's other threads busy."""
 HEAD_SECONDS = 30.0
 CONNECT_SECONDS = 15.0
 RESOLVE_SECONDS = 3.0
@@ -43,6 +48,7 @@ class EgressProxy:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[str] = set()
+        self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="egress")
 
     async def start(self) -> str:
         """Listens on a free port; gives the proxy's URL."""
@@ -57,6 +63,7 @@ class EgressProxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._serve(reader, writer))
@@ -101,38 +108,39 @@ class EgressProxy:
         upstream = self._upstreams.choose(request.host, tunnel=request.tunnel)
         async with asyncio.timeout(CONNECT_SECONDS):
             if upstream is not None:
-                await _judge_for_upstream(rules, request)
+                await self._judge_for_upstream(rules, request)
                 return await _through(upstream, request)
-            addresses = await _resolve(request.host, request.port)
+            addresses = await self._resolve(request)
             _judge(rules, request.host, addresses)
             server = await _connect(addresses, request.port)
         if not request.tunnel:
             server[1].write(request.head(request.path))
         return server
 
+    async def _judge_for_upstream(self, rules: Rules, request: ProxyRequest) -> None:
+        """The other proxy resolves the name anew, and sees to its own network; what is known here is refused here."""
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                addresses = await self._resolve(request)
+        except (OSError, TimeoutError):
+            if why := rules.refused_name(request.host):
+                raise RefusedError(why) from None
+            return
+        _judge(rules, request.host, addresses)
 
-async def _judge_for_upstream(rules: Rules, request: ProxyRequest) -> None:
-    """The other proxy resolves the name anew, and sees to its own network; what is known here is refused here."""
-    try:
-        async with asyncio.timeout(RESOLVE_SECONDS):
-            addresses = await _resolve(request.host, request.port)
-    except (OSError, TimeoutError):
-        if why := rules.refused_name(request.host):
-            raise RefusedError(why) from None
-        return
-    _judge(rules, request.host, addresses)
+    async def _resolve(self, request: ProxyRequest) -> list[Address]:
+        look_up = partial(socket.getaddrinfo, request.host, request.port, type=socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._resolvers, look_up)
+        except UnicodeError as error:
+            raise OSError("it is no name of a host") from error
+        return list(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
 
 
 def _judge(rules: Rules, host: str, addresses: Sequence[Address]) -> None:
     for address in addresses:
         if why := rules.refusal(host, address):
             raise RefusedError(why)
-
-
-async def _resolve(host: str, port: int) -> list[Address]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
 
 
 async def _connect(addresses: Sequence[Address], port: int) -> Streams:
@@ -162,13 +170,15 @@ async def _through(upstream: Upstream, request: ProxyRequest) -> Streams:
     writer.write("\r\n".join(lines).encode("latin-1"))
     try:
         answer = await reader.readuntil(b"\r\n\r\n")
+        status = answer.split(b"\r\n", 1)[0].decode("latin-1")
+        if status.split(" ")[1:2] != ["200"]:
+            raise OSError(f"the pod's own proxy answered {status[:200]}")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         writer.close()
         raise OSError("the pod's own proxy gave no answer") from error
-    status = answer.split(b"\r\n", 1)[0].decode("latin-1")
-    if status.split(" ")[1:2] != ["200"]:
+    except BaseException:
         writer.close()
-        raise OSError(f"the pod's own proxy answered {status[:200]}")
+        raise
     return reader, writer
 
 

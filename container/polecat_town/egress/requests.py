@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-HEAD_BYTES = 1 << 16
+HEAD_BYTES = 1 << 15
+HOST_MAX = 253
+"""Characters; more have no name and no address (RFC 1035)."""
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -65,7 +67,12 @@ def parse_request(head: bytes) -> ProxyRequest:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise BadRequestError("the target can't be read") from error
-    if not host or "%" in host or (method == "CONNECT" and (port is None or parts.path or parts.username is not None)):
+    if (
+        not host
+        or len(host) > HOST_MAX
+        or "%" in host
+        or (method == "CONNECT" and (port is None or parts.path or parts.username is not None))
+    ):
         raise BadRequestError("a host is missing" if method != "CONNECT" else "CONNECT needs host:port")
     if method == "CONNECT":
         return ProxyRequest(method, host, port or 0, "", tuple(lines))
