@@ -14,7 +14,7 @@ import pytest
 
 from polecat_image import archive
 from polecat_local.versions import KILO
-from support.image import build_image, why_no_image
+from support.image import image_archive
 
 pytestmark = [pytest.mark.xdist_group("node"), pytest.mark.timeout(1800)]
 
@@ -74,9 +74,7 @@ class Container:
 @pytest.fixture(scope="module")
 def container() -> Iterator[Container]:
     """The image, built if the cache lacks it, unpacked."""
-    if (lack := why_no_image()) is not None:
-        pytest.skip(lack)
-    path = build_image()
+    path = image_archive()
     image = archive.inspect(path)
     with tempfile.TemporaryDirectory(prefix="polecat-image-") as root:
         Path(root).chmod(0o755)

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from polecat_image import packaged
-from polecat_image.errors import BuildFailedError, NoBuilderError
+from polecat_image.errors import NoBuilderError
 from polecat_image.network import apt_options
 from polecat_image.tools import EPOCH_SECONDS, Request, Tool
 from polecat_local.cache import Cache
@@ -77,7 +77,7 @@ async def _debian(draft: Path, cache: Cache, progress: Progress) -> None:
     async with progress.stage(f"base image: Debian {SUITE} from its packages"):
         outcome = await run(command, env=environ)
     if outcome.code != 0:
-        raise BuildFailedError(f"mmdebstrap failed:\n{outcome.tail}")
+        raise NoBuilderError(f"a base could not be made from Debian's packages:\n{outcome.tail}")
 
 
 def _apt_line(option: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from polecat_image import archive
 from polecat_image.bootstrap import base_image
+from polecat_image.errors import NoBuilderError
 from polecat_image.inputs import CONTAINERFILE, ROOT, SOURCES, directory_hash, stage
 from polecat_image.network import secrets
 from polecat_image.tools import Request, Tool, find_tool
@@ -37,7 +38,7 @@ _STORE_TAG = "polecat:latest"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit status 0, or 1 with a message for the user."""
+    """Exit status 0; 1 with a message when a build fails, 2 when this machine lacks what any build needs."""
     parser = argparse.ArgumentParser(prog="build.py", description=__doc__)
     parser.add_argument("--base", default="", help="`bootstrap`, or an image; the Containerfile's own by default")
     parser.add_argument("--tool", default="", help="buildah, podman or docker; the first that works by default")
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
             found = retagged(found, options.retag, options.without)
     except LocalError as error:
         print(f"the image was not built: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, NoBuilderError) else 1
     for line in archive.table(archive.inspect(found)):
         print(line)
     print(found)

@@ -4,8 +4,8 @@ from polecat_local.errors import LocalError
 
 
 class NoBuilderError(LocalError):
-    """No program that builds images was found, or none that works."""
+    """This machine lacks what any build needs: a program that builds images, or Debian's packages for the base."""
 
 
 class BuildFailedError(LocalError):
-    """The builder, or what makes the base, ended with an error; carries the end of what it wrote."""
+    """The builder ended with an error; carries the end of what it wrote."""
