@@ -25,7 +25,7 @@ class WideSimulation(PodHands):
     def __init__(self, operators: int) -> None:
         super().__init__()
         for town, slots in SLOTS.items():
-            self.server.add(TOWN.kind, town, {"slots": slots})
+            self.server.add(TOWN.kind, town, {"slots": slots, "replicas": len(PODS[town])})
         for rig, (town, most, names) in RIGS.items():
             spec = {
                 "townRef": {"name": town},

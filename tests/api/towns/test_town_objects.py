@@ -154,8 +154,10 @@ async def test_what_somebody_removes_is_made_again(town: ManagedTown, resource: 
 
 
 async def test_what_somebody_changes_is_changed_back(town: ManagedTown, node: PlayedNode, kubectl: Kubectl) -> None:
+    """At once, not at the next resync."""
     await town.create()
-    await node.until_pods("main-0")
+    await town.run_pods(node, 1)
+    await town.until_kstatus("Current")
     kubectl("scale", "statefulset/main", "--replicas=3")
 
     async def back() -> bool:
