@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,6 +38,8 @@ def make(name: str) -> None:
         for file in ("cpuset.cpus", "cpuset.mems"):
             if (hierarchy / file).exists():
                 (hierarchy / name / file).write_text((hierarchy / file).read_text())
+    # What the kubelet gives to all pods together where it has the machine to itself.
+    (ROOT / "cpu" / name / "cpu.shares").write_text(str(1024 * (os.cpu_count() or 1)))
 
 
 def remove(name: str) -> None:
