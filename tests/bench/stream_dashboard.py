@@ -170,6 +170,8 @@ async def _look(options: Any, there: Site, viewers: int) -> Json:
         used = (spent.user + spent.system - cpu.user - cpu.system) / (minutes * 60)
         expected = written["written"] * viewers / options.agents or 1
         made = row(f"dashboard, {viewers} viewers: town and one agent each", written, [seen], used, expected)
+        if not viewers:
+            made = {key: value for key, value in made.items() if key not in ("seen_share", "p50_ms", "p99_ms")}
         memory = there.process.memory_info().rss / (1 << 20)
         return made | {
             "memory_first_mib": memory, "memory_most_mib": memory, "memory_last_mib": memory,

@@ -21,6 +21,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench.stage import say
 from bench.stream_dashboard import measure
 from bench.stream_parts import MARGIN_SECONDS, Part, row
 
@@ -31,6 +32,7 @@ READERS = 2
 
 async def look(options: argparse.Namespace, what: str, streams: int, stuck: int = 0, seconds: float = 0) -> Json:
     """Viewers over HTTP."""
+    say(what)
     seconds = seconds or options.seconds
     with tempfile.TemporaryDirectory() as directory:
         root, port_file = Path(directory), Path(directory) / "url"
@@ -118,6 +120,7 @@ def main() -> None:
         memory, delays = "", ("", "", "")
         if "p50_ms" in each:
             delays = (f"{each['p50_ms']:.0f} ms", f"{each['p99_ms']:.0f} ms", f"{each['seen_share']:.0%}")
+        if "memory_first_mib" in each:
             memory = " → ".join(f"{each[f'memory_{when}_mib']:.0f}" for when in ("first", "most", "last")) + " MiB"
         requests = f"{each['requests_per_minute']:.0f}" if "requests_per_minute" in each else ""
         table.add_row(each["what"], str(each["events"]), *delays, f"{each['cpu_cores'] * 100:.0f} %", requests, memory)
