@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pytest
+
 from e2e.workspace.git_server import GitServer
+from polecat_api.conditions import Reason
+from polecat_kube.api import KubeApi
 from polecat_kube.resources import RIG, SECRET
+from polecat_local.install import kubectl_run, service_account_token
+from polecat_town.errors import RepositoryError
+from polecat_town.rigs import Rigs
+from polecat_town.settings import Settings
 from support.authority import Authority
 from support.ssh_server import CLOSED_KEY, SshServer, make_key, ssh_client
 from support.town_harness import LONG, TownHarness, git
@@ -95,6 +104,35 @@ async def test_credentials_are_changed_while_agents_work(harness: TownHarness) -
 async def begun(harness: TownHarness, polecat: Json) -> bool:
     """Whether the agent has made its file."""
     return (harness.worktree(polecat).parent / "begun").exists()
+
+
+async def test_what_the_town_can_not_read_again_does_not_take_away_what_it_has(harness: TownHarness) -> None:
+    """A Secret was out of reach for a moment when work was to be saved, and the work stayed in the town."""
+    await harness.secret("git", {"token": OLD})
+    repository = {"url": "https://git.example/web.git", "credentialsSecretRef": {"name": "git"}}
+    await harness.rig("shop", repository=repository)
+    rig = await harness.api.get(RIG, harness.namespace, "shop")
+    plane, account = harness.plane, "powerless"
+    make = ["create", "serviceaccount", account, f"--namespace={harness.namespace}"]
+    await kubectl_run(plane.kubectl_path, plane.kubeconfig, make)
+    token = await service_account_token(plane.kubectl_path, plane.kubeconfig, harness.namespace, account)
+    settings = Settings(pod_uid="uid", data_dir=harness.data_dir, namespace=harness.namespace)
+    async with KubeApi(replace(plane.connection, token=token), manager="test") as powerless:
+        stranger = Rigs(powerless, settings, lambda name: None)
+        stranger.observe(None, rig)
+        with pytest.raises(RepositoryError, match="may not read the Secret git") as caught:
+            await stranger.store("shop")
+        assert caught.value.reason is Reason.CREDENTIALS_MISSING
+    rigs = Rigs(harness.api, settings, lambda name: None)
+    rigs.observe(None, rig)
+    store = await rigs.store("shop")
+    await change_secret(harness, {"token": NEW})
+    await rigs.renew("shop")
+    assert store.remote.credentials is not None and store.remote.credentials.password == NEW
+    await harness.api.delete(SECRET, harness.namespace, "git")
+    await rigs.renew("shop")
+    assert store.remote.credentials.password == NEW
+    assert {OLD, NEW} <= rigs.secrets("shop"), "the old one must not be shown either"
 
 
 @ssh_client
