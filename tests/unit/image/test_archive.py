@@ -13,15 +13,15 @@ from polecat_image.archive import inspect, read_file, rewrite, table
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """An image of two layers, of which the upper one replaces a file of the lower one; its last step made none."""
+    """An image of two layers, of which the upper one replaces a file of the lower one; a step between made none."""
     layers = [_tar({"etc/name": b"lower", "opt/kilo/bin/kilo": b"program"}), _tar({"etc/name": b"upper"})]
     config = {
         "config": {"User": "1000:1000", "Hostname": "0123", "Labels": None},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]},
         "history": [
             {"created_by": "/bin/sh -c #(nop) ADD rootfs.tar in / "},
-            {"created_by": "|1 RECIPE=0 /bin/sh -c echo upper", "comment": "FROM 0123"},
             {"created_by": "/bin/sh -c #(nop) USER 1000:1000", "empty_layer": True},
+            {"created_by": "|1 RECIPE=0 /bin/sh -c echo upper", "comment": "FROM 0123"},
         ],
     }
     manifest = [{"Config": "config.json", "RepoTags": ["made:1"], "Layers": ["one.tar", "two.tar"]}]
@@ -69,7 +69,7 @@ def test_what_is_of_one_build_only_is_left_out(archive: Path, tmp_path: Path) ->
     target = tmp_path / "target.tar"
     rewrite(archive, target, ["polecat:1"])
     config = inspect(target).config
-    assert config["history"][1] == {"created_by": "/bin/sh -c echo upper"}
+    assert config["history"][2] == {"created_by": "/bin/sh -c echo upper"}
     assert "Hostname" not in config["config"]
 
 

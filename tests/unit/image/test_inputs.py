@@ -1,5 +1,6 @@
 """What goes into a build: the sources, whole and the same everywhere, and how to reach the network."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -28,7 +29,11 @@ def test_the_same_sources_have_the_same_hash_whatever_the_umask_was(checkout: Pa
     cache.mkdir()
     (cache / "file.pyc").write_text("byte code")
     second = _empty(tmp_path, "second")
-    assert stage(second, checkout) == first
+    umask = os.umask(0o077)
+    try:
+        assert stage(second, checkout) == first
+    finally:
+        os.umask(umask)
     assert (second / "README.md").stat().st_mode & 0o777 == 0o644
     assert (second / "operator").stat().st_mode & 0o777 == 0o755
     assert not (second / "operator/__pycache__").exists()
