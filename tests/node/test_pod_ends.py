@@ -14,22 +14,31 @@ from support.whole import Json, commit
 pytestmark = MARKS
 
 
+FIRST = (
+    "if [ -e first.txt ]; then touch kept.txt; else echo hello > first.txt; fi; "
+    "git add -A; git commit -qm First || true"
+)
+"""Who begins anew from saved work leaves a file that says so."""
+
+
 async def at_work(world: NodeWorld, name: str) -> None:
     """An agent that has committed once, and waits."""
     await world.town()
     await world.rig()
-    steps = [commit("first.txt"), {"bash": world.gates.command(name)}, commit("second.txt"), {"done": "Both."}]
+    steps = [{"bash": FIRST}, {"bash": world.gates.command(name)}, commit("second.txt"), {"done": "Both."}]
     await world.bead(name, steps)
     await world.arrived(name)
 
 
-async def goes_on(world: NodeWorld, name: str) -> Json:
+async def goes_on(world: NodeWorld, name: str, *, from_saved_work: bool = False) -> Json:
     """The bead, done at the first attempt, with both commits on the remote."""
     world.gates.open(name)
     (bead,) = await world.succeeded(name)
     assert bead["status"]["attempts"] == 1, yaml.safe_dump(bead["status"])
     for file in ("first.txt", "second.txt"):
         assert world.git("show", f"{bead['status']['branch']}:{file}") == "hello"
+    if from_saved_work:
+        assert "kept.txt" in world.git("ls-tree", "--name-only", bead["status"]["branch"])
     await world.quiet()
     return bead
 
@@ -48,7 +57,7 @@ async def test_a_deleted_pod_hands_over_within_its_grace(world: NodeWorld) -> No
     before = await world.pod_uid()
     await world.run("delete", "pod", "main-0", "--wait=true")
     await world.another_pod(before)
-    bead = await goes_on(world, "deleted")
+    bead = await goes_on(world, "deleted", from_saved_work=True)
     assert bead["status"]["interruptions"] == 1
 
 
@@ -57,7 +66,7 @@ async def test_a_pod_deleted_without_grace_loses_nothing_that_is_on_its_volume(w
     before = await world.pod_uid()
     await world.run("delete", "pod", "main-0", "--grace-period=0", "--force")
     await world.another_pod(before)
-    bead = await goes_on(world, "forced")
+    bead = await goes_on(world, "forced", from_saved_work=True)
     assert bead["status"]["interruptions"] == 1
 
 
@@ -69,7 +78,7 @@ async def test_an_evicted_pod_hands_over(world: NodeWorld) -> None:
     path = f"/api/v1/namespaces/{world.namespace}/pods/main-0/eviction"
     await world.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
     await world.another_pod(before)
-    await goes_on(world, "evicted")
+    await goes_on(world, "evicted", from_saved_work=True)
 
 
 async def test_a_lost_volume_costs_the_work_since_the_last_save_only(world: NodeWorld) -> None:
