@@ -14,6 +14,7 @@ from support.browser.viewer import NARROW, WIDE, OpenViewer, Theme
 from support.whole import commit
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("dashboard")]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 DIRECTORY = "POLECAT_TEST_PICTURES"
 """Where the pictures go; a temporary directory if it is unset."""
 
@@ -43,38 +44,34 @@ def function_with_a_very_long_name(argument_number_one, argument_number_two, arg
 """
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
 async def test_pages_have_no_barriers_and_fit_a_phone(
-    theme: Theme, dash: Watched, open_viewer: OpenViewer, axe: Path, tmp_path: Path
+    dash: Watched, open_viewer: OpenViewer, axe: Path, tmp_path: Path
 ) -> None:
     directory = Path(os.environ.get(DIRECTORY) or tmp_path)
     directory.mkdir(parents=True, exist_ok=True)
-    gate = f"shown-{theme}"
     await dash.bead("ended", [commit("ended.txt", "$(date +%s%N)"), {"done": "Wrote **one** file."}])
     await dash.succeeded("ended")
     await dash.bead(
-        "shown", [{"say": SAID, "bash": "ls -l; false"}, {"bash": dash.gates.command(gate)}, {"done": "ok"}]
+        "shown", [{"say": SAID, "bash": "ls -l; false"}, {"bash": dash.gates.command("shown")}, {"done": "ok"}]
     )
     await dash.bead("behind", [{"done": "ok"}], dependsOn=["shown"], title="Waits for the one that is shown")
     await dash.bead("asleep", [{"done": "ok"}], suspend=True, priority="Critical")
-    await dash.until_true(lambda: gate in dash.gates.arrived, "the agent is at work")
-    seen = await open_viewer("/", theme=theme)
+    await dash.until_true(lambda: "shown" in dash.gates.arrived, "the agent is at work")
+    seen = await open_viewer("/", theme="dark")
     found: list[str] = []
     for name, (path, words) in PAGES.items():
-        await seen.resize(WIDE)
         await seen.goto(path)
-        await seen.see(words)
-        found += [f"{name}: {barrier}" for barrier in await seen.barriers(axe)]
-        found += [f"{name}: does not fit: {part}" for part in await seen.cut_off()]
-        await seen.page.screenshot(path=directory / f"{name}-{theme}-wide.png")
-        await seen.resize(NARROW)
-        await seen.see(words)
-        if (beyond := await seen.scrolls_sideways()) > 0:
-            found.append(f"{name}: is {beyond} pixels wider than a phone")
-        found += [f"{name} on a phone: does not fit: {part}" for part in await seen.cut_off()]
-        if theme == "dark":  # colours are the same at any width
-            found += [f"{name} on a phone: {barrier}" for barrier in await seen.barriers(axe)]
-        await seen.page.screenshot(path=directory / f"{name}-{theme}-narrow.png")
+        for width, size in (("wide", WIDE), ("narrow", NARROW)):
+            await seen.resize(size)
+            await seen.see(words)
+            found += [f"{name}, {width}: does not fit: {part}" for part in await seen.cut_off()]
+            if width == "narrow" and (beyond := await seen.scrolls_sideways()) > 0:
+                found.append(f"{name}: is {beyond} pixels wider than a phone")
+            for theme in THEMES:
+                await seen.page.emulate_media(color_scheme=theme)
+                if width == "wide" or theme == "dark":  # colours are the same at any width
+                    found += [f"{name}, {width}, {theme}: {barrier}" for barrier in await seen.barriers(axe)]
+                await seen.page.screenshot(path=directory / f"{name}-{theme}-{width}.png")
     assert not found, "\n".join(found)
 
 

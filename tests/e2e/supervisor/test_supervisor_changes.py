@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from support.control_plane import Kubectl
+from support.fake_agent import Faults
 from support.town_harness import LONG, TownHarness, git
 
 GATE = "while [ ! -e go ]; do sleep 0.05; done; rm go"
@@ -91,7 +92,9 @@ async def test_changes_while_it_works_and_after(harness: TownHarness, kubectl: K
 
 
 async def test_what_is_cut_off_by_the_end_is_not_told_after_it(harness: TownHarness) -> None:
-    await harness.start_town()
+    """The command ends before the agent does, which has a moment to say that it failed."""
+    harness.spoil(Faults(ignore_term=True))
+    await harness.start_town(terminate_seconds=3)
     polecat = await harness.sling("stopped", [{"say": "This takes long.", "bash": LONG}, {"done": "Never."}])
     await harness.until_running(polecat)
 

@@ -76,7 +76,8 @@ class Viewer:
 
     async def barriers(self, axe: Path) -> list[str]:
         """What axe-core finds serious or critical: rule, and the first places."""
-        await self.page.evaluate(axe.read_text())
+        if not await self.page.evaluate("'axe' in window"):
+            await self.page.evaluate(axe.read_text())
         found: dict[str, Any] = await self.page.evaluate("axe.run({resultTypes: ['violations']})")
         return [
             f"{each['id']}: {each['help']}: " + "; ".join(node["html"][:200] for node in each["nodes"][:3])
