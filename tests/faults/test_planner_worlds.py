@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, event, given, seed, settings
 
+from polecat_api.protocol import FENCE_MARGIN_SECONDS, FENCING_SECONDS
 from polecat_kube.resources import BEAD, POLECAT
 from polecat_operator.planner.lifecycle import plan_bead
 from support.operator_simulation import Json, run
@@ -38,6 +39,8 @@ class Watcher:
     def __init__(self) -> None:
         self.counts: dict[str, tuple[int, int]] = {}
         self.ended: dict[str, tuple[str, Any]] = {}
+        self.claims: dict[str, Json] = {}
+        """UID → polecats that a pod has claimed."""
 
     def wiped(self, bead: Json) -> None:
         """Somebody has taken the status away: what was in it is not held against the operator."""
@@ -46,6 +49,7 @@ class Watcher:
 
     def check(self, simulation: WideSimulation) -> None:
         """Raises AssertionError."""
+        self._check_fence(simulation)
         for bead in simulation.server.of(BEAD.kind):
             uid, status = bead["metadata"]["uid"], bead.get("status", {})
             now, before = (status.get("attempts", 0), status.get("interruptions", 0)), self.counts.get(uid, (0, 0))
@@ -57,6 +61,17 @@ class Watcher:
             self.ended.pop(uid, None)
             if succeeded is not None and succeeded["status"] != "Unknown":
                 self.ended[uid] = (status.get("observedRerun", ""), status["conditions"])
+
+    def _check_fence(self, simulation: WideSimulation) -> None:
+        """No polecat is taken from a pod that may be at work on it: not while it lives and was heard of lately."""
+        polecats = {raw["metadata"]["uid"]: raw for raw in simulation.server.of(POLECAT.kind)}
+        for uid, raw in self.claims.items():
+            claim = raw["status"]["claim"]
+            if uid in polecats or uid in simulation.let_go or claim["podUID"] != simulation.pod_uid(claim["pod"]):
+                continue
+            silent = simulation.unheard_seconds(raw)
+            assert silent > FENCING_SECONDS + FENCE_MARGIN_SECONDS, f"taken from a pod that lives: {claim}"
+        self.claims = {uid: raw for uid, raw in polecats.items() if raw.get("status", {}).get("claim")}
 
 
 async def play(operators_: int, steps: list[Step]) -> set[str]:
@@ -73,6 +88,8 @@ async def play(operators_: int, steps: list[Step]) -> set[str]:
             reached.look(simulation)
         simulation.server.lose_answers.clear()
         simulation.silent.clear()
+        for pod in PODS["main"]:
+            simulation.end_pod(pod)
         for rig in RIGS:
             simulation.repository(rig, ready=True)
         simulation.report()
@@ -132,7 +149,7 @@ def is_full(simulation: WideSimulation, rig: str) -> bool:
     polecats = [raw["spec"] for raw in simulation.server.of(POLECAT.kind)]
     of_rig = [spec for spec in polecats if spec["rigRef"]["name"] == rig]
     of_town = [spec for spec in polecats if spec["townRef"]["name"] == town]
-    return len(of_rig) >= most or len(of_town) >= SLOTS[town] * len(PODS[town])
+    return len(of_rig) >= most or len(of_town) >= SLOTS[town] * simulation.replicas(town)
 
 
 def play_by_chance(operators_: int, examples: int, seed_: int) -> set[str]:

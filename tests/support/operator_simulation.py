@@ -19,6 +19,7 @@ from polecat_operator.context import Context
 from polecat_operator.controllers.bead import BeadController
 from polecat_operator.controllers.polecat import PolecatController
 from polecat_operator.controllers.schedule import ScheduleController
+from polecat_operator.controllers.workload import WorkloadController
 from polecat_operator.executor import Executor
 from polecat_operator.intake import Intake
 from polecat_operator.posting import EventPoster
@@ -232,6 +233,7 @@ class OneOperator:
             "schedule": schedule.reconcile,
             "waiting": schedule.tell_waiting,
             "polecat": PolecatController(context).reconcile,
+            "proof": WorkloadController(context).prove,
         }
         for resource in (TOWN, RIG, POLECAT, BEAD):
             for raw in server.of(resource.kind):

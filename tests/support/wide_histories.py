@@ -40,6 +40,8 @@ STEPS = st.one_of(
     st.tuples(st.just("storm"), rigs, st.sampled_from(["StartFailed", "AgentFailed"])),
     st.tuples(st.just("repository"), rigs, st.booleans()),
     st.tuples(st.just("silence"), st.sampled_from([pod for pods in PODS.values() for pod in pods])),
+    st.tuples(st.just("scale"), st.integers(1, 2)),
+    st.tuples(st.just("end pod"), st.sampled_from(PODS["main"])),
     st.tuples(st.just("wipe status"), names),
     st.tuples(st.just("restart"), operators),
     st.tuples(st.just("lose answer"), st.booleans()),
@@ -85,14 +87,23 @@ def _hopeless(rig: str, pause_seconds: int, operator: int) -> list[Step]:
     return _heard_by(operator, *beads, *failing * 4)
 
 
+def _shrinking(rig: str, pause_seconds: int, operator: int) -> list[Step]:
+    """A pod goes with its agents at work, and comes back."""
+    full: list[What] = [("apply", f"much-{number}", rig, "", "Normal") for number in range(4)]
+    goes: list[What] = [("claim all",), ("scale", 1), ("wait", 1), ("end pod", "main-1"), ("wait", pause_seconds)]
+    comes: list[What] = [("claim all",), ("scale", 2), ("wait", 15), ("settle all",), ("claim all",)]
+    return _heard_by(operator, *full, *goes, *comes)
+
+
 BAD_DAYS = st.builds(_bad_day, rigs, st.sampled_from(["StartFailed", "AgentFailed"]), operators)
 LONG_QUEUES = st.builds(_long_queue, rigs, st.sampled_from([1, 2000]), operators)
+SHRINKING = st.builds(_shrinking, rigs, st.sampled_from([1, 130]), operators)
 LOST_CAUSES = st.builds(_hopeless, rigs, st.sampled_from([1, 700]), operators)
 HISTORIES = st.builds(
     lambda first, then, episode, last: first + then + episode + last,
     st.lists(st.tuples(APPLY, operators, st.integers(0, 12), st.integers(0, 12)), min_size=4, max_size=8),
     st.lists(ANY_STEP, min_size=5, max_size=25),
-    st.one_of(st.just([]), BAD_DAYS, LONG_QUEUES, LOST_CAUSES),
+    st.one_of(st.just([]), BAD_DAYS, LONG_QUEUES, LOST_CAUSES, SHRINKING),
     st.lists(ANY_STEP, min_size=5, max_size=25),
 )
 """Steps by chance; in the middle often something that chance alone would hardly ever make of them."""
@@ -120,6 +131,10 @@ async def act(simulation: WideSimulation, what: str, *more: Any) -> None:
         simulation.repository(more[0], ready=more[1])
     elif what == "silence":
         simulation.silent ^= {more[0]}
+    elif what == "scale":
+        simulation.scale(more[0])
+    elif what == "end pod":
+        simulation.end_pod(more[0])
     elif what == "restart":
         simulation.restart(more[0] % len(simulation.operators))
     elif what == "lose answer":
@@ -167,6 +182,7 @@ class Reached:
             "suspended at work",
             "run again",
             "failed for good",
+            "taken from a pod that is gone",
         }
     )
 
@@ -204,6 +220,8 @@ class Reached:
         }
         if reason in words:
             self.labels.add(words[reason])
+        if "the town has no pod of that number any more" in _condition(bead, "Ready").get("message", ""):
+            self.labels.add("taken from a pod that is gone")
         if reason == "Stopping" and bead["spec"].get("suspend"):
             self.labels.add("suspended at work")
         succeeded = _condition(bead, "Succeeded").get("status", "Unknown")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
-from polecat_kube.resources import BEAD, POLECAT, RIG, TOWN
-from support.operator_simulation import START, Json, OneOperator, PodHands
+from polecat_api.protocol import LABEL_TOWN
+from polecat_kube.resources import BEAD, POD, POLECAT, RIG, TOWN
+from support.operator_simulation import NAMESPACE, START, Json, OneOperator, PodHands
 from support.story_text import tell
 
 PODS = {"main": ("main-0", "main-1"), "side": ("side-0",)}
@@ -26,6 +28,8 @@ class WideSimulation(PodHands):
         super().__init__()
         for town, slots in SLOTS.items():
             self.server.add(TOWN.kind, town, {"slots": slots, "replicas": len(PODS[town])})
+            for pod in PODS[town]:
+                self._start_pod(town, pod)
         for rig, (town, most, names) in RIGS.items():
             spec = {
                 "townRef": {"name": town},
@@ -36,10 +40,12 @@ class WideSimulation(PodHands):
             self.server.add(RIG.kind, rig, spec)
             self.repository(rig, ready=True)
         self.silent: set[str] = set()
+        self.let_go: set[str] = set()
+        """UIDs of polecats that their pod or a person has let go."""
         self.report()
         self.server.changes.clear()
         self.unheard: list[deque[tuple[str, str, Json]]] = [deque() for _ in range(operators)]
-        self.operators = [OneOperator(self.server, self.clock) for _ in range(operators)]
+        self.operators = [self._new_operator() for _ in range(operators)]
 
     def repository(self, rig: str, *, ready: bool) -> None:
         """The town says whether it reaches the rig's repository."""
@@ -51,22 +57,68 @@ class WideSimulation(PodHands):
         raw["status"] = {"conditions": [{**said, "lastTransitionTime": START.isoformat()}]}
         self.server.put(RIG.kind, rig, raw)
 
+    def _new_operator(self) -> OneOperator:
+        """One that has just listed everything, pods too."""
+        made = OneOperator(self.server, self.clock)
+        for raw in self.server.of(POD.kind):
+            made.cache.workloads.take_pod(None, raw)
+        made.cache.workloads.watched = lambda: True
+        return made
+
+    def _start_pod(self, town: str, pod: str) -> None:
+        self.server.add(POD.kind, pod, {}, labels={LABEL_TOWN: town})
+
+    def pod_uid(self, pod: str) -> str:
+        """UID of a pod; empty when there is none of this name."""
+        raw = self.server.objects.get((POD.kind, pod))
+        return raw["metadata"]["uid"] if raw else ""
+
+    def takes_work(self, pod: str) -> bool:
+        """Whether a pod is there and not ending."""
+        raw = self.server.objects.get((POD.kind, pod))
+        return raw is not None and "deletionTimestamp" not in raw["metadata"]
+
+    def replicas(self, town: str) -> int:
+        """How many pods a town asks for."""
+        return int(self.server.objects[TOWN.kind, town]["spec"]["replicas"])
+
+    def scale(self, replicas: int) -> None:
+        """Somebody changes how many pods the town `main` has, and its pods follow; those that go drain for a while."""
+        raw = self.server.objects[TOWN.kind, "main"]
+        raw["spec"]["replicas"] = replicas
+        raw["metadata"]["generation"] += 1
+        self.server.put(TOWN.kind, "main", raw)
+        for number, pod in enumerate(PODS["main"]):
+            found = self.server.objects.get((POD.kind, pod))
+            if number >= replicas and found is not None and self.takes_work(pod):
+                found["metadata"]["deletionTimestamp"] = self.clock.now().isoformat()
+                self.server.put(POD.kind, pod, found)
+            if number < replicas and not self.takes_work(pod):
+                self.end_pod(pod)
+                self._start_pod("main", pod)
+
+    def end_pod(self, pod: str) -> None:
+        """A pod that was to end has ended, with whatever it had in hand."""
+        if (POD.kind, pod) in self.server.objects and not self.takes_work(pod):
+            self.server.remove(POD.kind, pod)
+
     def report(self) -> None:
-        """Every pod that is not silent writes its entry."""
+        """Every pod that is there and not silent writes its entry."""
         for town, pods in PODS.items():
             raw = self.server.objects[TOWN.kind, town]
             before = {pod["name"]: pod for pod in raw.get("status", {}).get("pods", [])}
             stamp = self.clock.now().isoformat()
             for pod in pods:
-                if pod not in self.silent:
-                    before[pod] = {"name": pod, "uid": f"{pod}-uid", "ready": True, "seenTime": stamp}
+                if pod not in self.silent and self.pod_uid(pod):
+                    ready = self.takes_work(pod)
+                    before[pod] = {"name": pod, "uid": self.pod_uid(pod), "ready": ready, "seenTime": stamp}
             raw["status"] = {"pods": [before[pod] for pod in pods if pod in before]}
             self.server.put(TOWN.kind, town, raw)
 
     def restart(self, which: int) -> None:
         """An operator dies and begins anew."""
         self._spread()
-        self.operators[which] = OneOperator(self.server, self.clock)
+        self.operators[which] = self._new_operator()
         self.unheard[which].clear()
 
     def end_others(self) -> None:
@@ -83,22 +135,49 @@ class WideSimulation(PodHands):
             or "deletionTimestamp" in raw["metadata"]
             or not named
             or pod in self.silent
+            or not self.takes_work(pod)
         ):
             return
         now = self.clock.now().isoformat()
-        claim = {"pod": pod, "podUID": f"{pod}-uid", "time": now}
+        claim = {"pod": pod, "podUID": self.pod_uid(pod), "time": now}
         self.tell(raw, {"claim": claim, "conditions": [self.condition("Ready", "Running")]})
 
     def settle(self, raw: Json) -> None:
         """The pod is through with a polecat that is being deleted."""
-        if raw["spec"]["pod"] not in self.silent:
+        pod = raw["spec"]["pod"]
+        if pod not in self.silent and self.pod_uid(pod) and "deletionTimestamp" in raw["metadata"]:
+            self.let_go.add(raw["metadata"]["uid"])
             super().settle(raw)
+
+    def act_on_polecat(self, what: str, number: int, *more: Any) -> None:
+        """Something happens to the polecat of this number, if there is one."""
+        polecats = self.server.of(POLECAT.kind)
+        if what == "vanish" and number < len(polecats):
+            self.let_go.add(polecats[number]["metadata"]["uid"])
+        super().act_on_polecat(what, number, *more)
+
+    def unheard_seconds(self, polecat: Json) -> float:
+        """For how long the operator that knows least has not heard of a polecat's pod."""
+        place = (NAMESPACE, polecat["spec"]["townRef"]["name"], polecat["spec"]["pod"])
+        seen = [each.cache.pods.get(place) for each in self.operators]
+        return max(self.clock.seconds - each.observed if each else float("inf") for each in seen)
+
+    def finish(self, raw: Json, reason: str) -> None:
+        """An attempt ends, if the life of the pod that claimed it goes on."""
+        claim = raw.get("status", {}).get("claim")
+        if claim and claim["podUID"] == self.pod_uid(claim["pod"]):
+            super().finish(raw, reason)
 
     def hear(self, which: int, count: int) -> None:
         """The watch of one operator tells the next changes."""
         self._spread()
         for _ in range(min(count, len(self.unheard[which]))):
-            self.operators[which].hear(self.unheard[which].popleft())
+            type_, kind, raw = self.unheard[which].popleft()
+            if kind == POD.kind:
+                now = None if type_ == "DELETED" else raw
+                self.operators[which].cache.workloads.take_pod(raw, now)
+            else:
+                self.operators[which].hear((type_, kind, raw))
 
     async def work(self, which: int, count: int) -> None:
         """One operator looks round and works on the next keys."""
