@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from polecat_api.polecat import Polecat
 from polecat_kube.metrics import describe
+from polecat_operator.board import Board
 from polecat_operator.cache import HeldPolecat
+from polecat_operator.clock import Clock
+from polecat_operator.metrics import render
 from polecat_operator.queue import Key, KeyedQueue, Lane
+from polecat_operator.routing import Router
+from polecat_operator.settings import Settings
 from polecat_operator.tally import OTHER, Tally
 from polecat_operator.views import BeadView, Phase, view_bead
 from support.objects import polecat_spec
 from support.played_town import condition, timestamp
+from support.scraping import Scrape
 
 A, B = (Key("bead", "default", name) for name in "ab")
 BASE = "/apis/polecat.dev/v1alpha1"
@@ -104,6 +111,23 @@ def test_the_tally_follows_each_change() -> None:
         tally.polecat(old, new)
         seen += [state for (state,), count in tally.polecats.items() if count]
     assert seen == ["unclaimed", "starting", "running", "finished"]
+
+
+@pytest.mark.parametrize("first_seen", ["unclaimed", "claimed"])
+async def test_a_claim_is_timed_whichever_is_heard_of_first(first_seen: str) -> None:
+    router = Router(KeyedQueue(later_limit=1), Board(), Settings(), Clock())
+    router.lead()
+    before = _claims()
+    router.cache.beads.put(replace(bead("Starting", polecat="toast"), name="fix-login"))
+    if first_seen == "unclaimed":
+        router.cache.polecats.put(polecat(claimed=False))
+    router.cache.polecats.put(replace(polecat(), resource_version="2"))
+    router.cache.polecats.put(replace(polecat(condition("Ready", "True", "Running")), resource_version="3"))
+    assert _claims() == before + 1
+
+
+def _claims() -> float:
+    return Scrape(render().decode()).value("polecat_operator_claim_seconds_count")
 
 
 def test_a_reason_that_somebody_made_up_makes_no_series_of_its_own() -> None:
