@@ -5,8 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from polecat_town.domain.landlock import probe_isolation
+
 from .conftest import Agent
 
+isolated = pytest.mark.skipif(probe_isolation().abi < 1, reason="this kernel has no Landlock to keep agents apart")
 LOOK = (
     "env; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; "
     "find /proc/[0-9]*/fd -maxdepth 1 -lname '/memfd:*' -exec cat {} + 2>/dev/null"

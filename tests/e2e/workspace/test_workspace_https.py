@@ -16,7 +16,7 @@ from support.connect_proxy import ConnectProxy
 
 from .conftest import Project, git, new_agent
 from .git_server import GitServer
-from .snooping import seen_by, seen_from_outside, written
+from .snooping import isolated, seen_by, seen_from_outside, written
 
 TOKEN = "t0ken-web-0123456789"
 PROXY_PASSWORD = "pr0xy-0123456789"
@@ -166,6 +166,7 @@ async def test_a_proxy_of_the_town(
     assert (await probed(project, server, **values)).reason is Reason.PROXY_FAILED
 
 
+@isolated
 async def test_an_agent_can_not_read_what_is_used_to_sign_in(
     project: Project, server: GitServer, authority: Authority, proxy: ConnectProxy
 ) -> None:

@@ -16,7 +16,7 @@ from polecat_town.git.types import RepositoryState
 from support.ssh_server import SshKey, SshServer, make_key, ssh_client
 
 from .conftest import Project, new_agent
-from .snooping import seen_by, seen_from_outside, written
+from .snooping import isolated, seen_by, seen_from_outside, written
 
 pytestmark = ssh_client
 
@@ -69,6 +69,7 @@ async def test_keys_of_other_kinds_and_from_other_systems(
     assert state.ok, state
 
 
+@isolated
 async def test_an_agent_can_not_read_the_key_while_it_is_used(project: Project, server: SshServer, key: SshKey) -> None:
     store = Store(project.rig_dir, remote_of(server, key))
     agent = await new_agent(store)
