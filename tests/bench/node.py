@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.report import Figure, percentile, print_report
 from polecat_kube.resources import TOWN
-from support.node.cluster import Images, NodeCluster, node_cluster
-from support.node.installing import build_image, install
+from support.node.cluster import NodeCluster, node_cluster
+from support.node.installing import install, shipped_images
 from support.node.preflight import why_not
 from support.node.world import TOWN_NAME, NodeWorld, node_world
 from support.whole import commit
@@ -80,9 +80,9 @@ async def start_seconds(world: NodeWorld, name: str) -> float:
 
 async def run(rounds: int, sizes: list[int]) -> list[Figure]:
     """All figures, from one node."""
-    archive = await asyncio.to_thread(build_image, "--base", "bootstrap")
+    images = await asyncio.to_thread(shipped_images, "--base", "bootstrap")
     figures: list[Figure] = []
-    async with node_cluster(Images(archive, archive)) as cluster:
+    async with node_cluster(images) as cluster:
         await install(cluster)
         for size in sizes:
             for number in range(rounds):

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from support.node.building import NodeProgramsError
-from support.node.cluster import NEXT_IMAGE, Cluster, Images, node_cluster
-from support.node.installing import build_image, install
+from support.node.cluster import Cluster, Images, node_cluster
+from support.node.installing import install, shipped_images
 from support.node.kind import kind_cluster, why_no_kind
 from support.node.preflight import why_not
 from support.node.world import NodeWorld, node_world
@@ -23,14 +23,11 @@ ON_KIND = os.environ.get("POLECAT_TEST_CLUSTER") == "kind"
 
 @pytest.fixture(scope="session")
 def images() -> Images:
-    """The shipped image, built if need be; POLECAT_TEST_IMAGE names a docker-archive that is there."""
+    """The shipped image, built if need be."""
     if lacking := why_no_kind() if ON_KIND else why_not():
         pytest.skip(lacking)
-    if given := os.environ.get("POLECAT_TEST_IMAGE"):
-        return Images(Path(given), Path(given))
-    base = [] if ON_KIND else ["--base", "bootstrap"]
     try:
-        return Images(build_image(*base), build_image(*base, "--retag", NEXT_IMAGE))
+        return shipped_images(*([] if ON_KIND else ["--base", "bootstrap"]))
     except subprocess.CalledProcessError:
         pytest.skip("the image can't be built here (`make image` says why)")
 

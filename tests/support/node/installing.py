@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from support.control_plane import Kubectl
-from support.node.cluster import Cluster
+from support.node.cluster import NEXT_IMAGE, Cluster, Images
 from support.paths import ROOT
 
 OVERLAY = ROOT / "manifests" / "overlays" / "kind"
 _BUILDER = ROOT / "container" / "image" / "build.py"
+
+
+def shipped_images(*arguments: str) -> Images:
+    """The image, and the same under its next name, built if need be; POLECAT_TEST_IMAGE names an archive to take.
+
+    Raises CalledProcessError.
+    """
+    if given := os.environ.get("POLECAT_TEST_IMAGE"):
+        return Images(Path(given), Path(given))
+    return Images(build_image(*arguments), build_image(*arguments, "--retag", NEXT_IMAGE))
 
 
 def build_image(*arguments: str) -> Path:
