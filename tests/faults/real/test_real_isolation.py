@@ -191,7 +191,8 @@ def attempts(harness: TownHarness, theirs: Path, pids: list[int]) -> str:
     lines += [f"touch {shlex.quote(str(path))}/mine 2>/dev/null && echo REACHED:write:{path}" for path in writable]
     lines += [f"kill -CONT {each} 2>/dev/null && echo REACHED:signal:{each}" for each in pids]
     lines += [f"dd if=/proc/{each}/mem bs=1 count=1 >/dev/null 2>&1 && echo REACHED:memory:{each}" for each in pids]
-    lines += [f"ls /proc/{each}/fd >/dev/null 2>&1 && echo REACHED:descriptors:{each}" for each in pids]
+    # Root may count them; what they are is told to nobody outside.
+    lines += [f"readlink /proc/{each}/fd/0 >/dev/null 2>&1 && echo REACHED:descriptors:{each}" for each in pids]
     server = urlsplit(harness.plane.connection.server)
     lines.append(shlex.join(["python3", "-c", CONNECT, str(server.hostname), str(server.port)]))
     lines.append(shlex.join(["python3", "-c", TRACE, *map(str, pids)]))
