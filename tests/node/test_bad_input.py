@@ -56,7 +56,7 @@ async def test_a_wrong_spec_is_told_and_can_be_mended(world: NodeWorld, reason: 
     await mended(world, right)
 
 
-async def test_a_missing_storage_class_is_told_and_can_be_made(world: NodeWorld) -> None:
+async def test_a_missing_storage_class_is_told(world: NodeWorld) -> None:
     await world.town(wait=False, storage={"size": "1Gi", "className": "no-such-class"})
     await says(world, "VolumeUnbound")
 
