@@ -82,6 +82,8 @@ def running_node(programs: NodePrograms) -> Iterator[Node]:
         if unshare is not None:
             unshare.kill()
             unshare.wait()
+        # A connection that is not quite over keeps the node's network, and so the cable, for a while.
+        subprocess.run(["ip", "link", "delete", f"plcat{os.getpid()}"], capture_output=True, check=False)
         cgroups.remove(name)
         _remove(home)
 
@@ -116,7 +118,7 @@ def _free_link() -> tuple[str, str]:
 
 def _link(plan: NodePlan, holder_pid: int) -> None:
     """A cable between this machine and the node; it goes when either end goes."""
-    name = f"plcat{holder_pid}"
+    name = f"plcat{os.getpid()}"
     for command in (
         ["ip", "link", "add", name, "type", "veth", "peer", "name", UPLINK, "netns", str(holder_pid)],
         ["ip", "address", "add", f"{plan.machine_address}/30", "dev", name],
