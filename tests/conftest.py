@@ -13,6 +13,7 @@ from polecat_kube.api import KubeApi
 from polecat_local.cluster import ClusterSettings, LocalCluster
 from polecat_local.control_plane import ControlPlaneOptions
 from support.control_plane import Kubectl, SharedControlPlane, shared_control_plane
+from support.namespaces import end_namespace
 
 StartCluster = Callable[..., Awaitable[LocalCluster]]
 
@@ -43,7 +44,7 @@ def namespace(admin: kubernetes.client.ApiClient) -> Iterator[str]:
     metadata = kubernetes.client.V1ObjectMeta(name=name)
     core.create_namespace(kubernetes.client.V1Namespace(metadata=metadata))
     yield name
-    core.delete_namespace(name)
+    end_namespace(admin, name)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from kubernetes import client
@@ -22,13 +22,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workload, "AGAIN_SECONDS", 0.5)
     monkeypatch.setattr(workload, "NUDGE_SECONDS", 1.0)
     monkeypatch.setattr(workers, "HOPELESS_PAUSE_SECONDS", 1.0)
-
-
-@pytest.fixture(autouse=True)
-def leave_no_pods(admin: client.ApiClient, namespace: str) -> Iterator[None]:
-    """No kubelet ends the pods of a played node, and the end of their namespace would be tried again for ever."""
-    yield
-    client.CoreV1Api(admin).delete_collection_namespaced_pod(namespace, grace_period_seconds=0)
 
 
 @pytest.fixture
