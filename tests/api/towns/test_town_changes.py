@@ -93,10 +93,22 @@ async def test_a_new_image_goes_round_one_pod_at_a_time(town: ManagedTown, node:
 async def test_more_slots_don_t_replace_pods(town: ManagedTown, node: PlayedNode) -> None:
     await town.create(slots=5)
     await node.until_pods("main-0")
-    revision = (await town.until_there(STATEFUL_SET))["status"]["updateRevision"]
+    before = await until_rolled(town, replicas=1)
     await town.change(slots=9, replicas=2)
     await node.until_pods("main-0", "main-1")
-    assert (await town.until_there(STATEFUL_SET))["status"]["updateRevision"] == revision
+    assert await until_rolled(town, replicas=2) == before
+
+
+async def until_rolled(town: ManagedTown, replicas: int) -> str:
+    """The revision of the StatefulSet that its controller has come to for so many pods."""
+
+    async def look() -> str:
+        found = await town.until_there(STATEFUL_SET)
+        status = found["status"]
+        seen = status.get("observedGeneration") == found["metadata"]["generation"]
+        return str(status["updateRevision"]) if seen and found["spec"]["replicas"] == replicas else ""
+
+    return await eventually(look)
 
 
 async def test_work_of_a_pod_that_goes_is_handed_to_another(town: ManagedTown, node: PlayedNode) -> None:
