@@ -30,8 +30,8 @@ setup: $(READY) ## Install everything: Python packages, control plane, Kilo CLI 
 demo: setup ## Five beads, five agents at once on a sample repository; ends with a table of what arrived
 	@$(BIN)/polecat demo
 
-test: setup browser node lint ## Run all tests
-	@$(PYTEST) tests
+test: setup browser lint ## Run all tests but those of image and node
+	@$(PYTEST) tests --ignore=tests/node --ignore=tests/image
 
 test-unit: $(READY) ## Run the tests that do no I/O
 	@$(PYTEST) tests/unit
@@ -42,8 +42,8 @@ test-api: setup ## Run the tests against a real API server
 test-e2e: setup browser ## Run the tests with the real Kilo CLI and a real browser
 	@$(PYTEST) tests/e2e
 
-test-node: setup node ## Run the tests on a real node: kubelet, containerd and the shipped image (root on Linux)
-	@$(BIN)/python -m pytest tests/node
+test-node: setup node ## Run the tests of the image, and on a real node: kubelet, containerd (root on Linux)
+	@$(BIN)/python -m pytest tests/image tests/node
 
 test-kind: setup ## Run the same tests on a cluster that kind makes (needs kind and docker or podman)
 	@POLECAT_TEST_CLUSTER=kind $(BIN)/python -m pytest tests/node
