@@ -10,9 +10,9 @@ import platform
 import shutil
 from pathlib import Path
 
+from polecat_image import debian
 from polecat_image.errors import NoBuilderError
 from polecat_local.cache import Cache
-from polecat_local.commands import run
 from polecat_local.progress import Progress
 
 KIND = "image-tools"
@@ -60,7 +60,7 @@ def possible() -> bool:
 
 async def program(name: str, cache: Cache, progress: Progress) -> str:
     """Path of `buildah` or `mmdebstrap`, fetched if need be; raises NoBuilderError."""
-    key = f"debian-{_release()}-{platform.machine()}-{RECIPE}"
+    key = f"debian-{debian.release()}-{platform.machine()}-{RECIPE}"
 
     async def fill(draft: Path) -> None:
         async with progress.stage("image: fetching buildah and mmdebstrap from Debian"):
@@ -70,22 +70,10 @@ async def program(name: str, cache: Cache, progress: Progress) -> str:
 
 
 async def _unpack(draft: Path) -> None:
-    # apt-get drops to a user of its own to download, who can't write here.
-    command = ["/usr/bin/env", "apt-get", "-o", "APT::Sandbox::User=root", "-qq"]
-    outcome = await run([*command, "download", *PACKAGES], env=os.environ, cwd=draft)
-    if outcome.code != 0:
-        # The lists are missing, or older than the mirror.
-        await run([*command, "update"], env=os.environ, cwd=draft)
-        outcome = await run([*command, "download", *PACKAGES], env=os.environ, cwd=draft)
-    if outcome.code != 0:
-        raise NoBuilderError(f"buildah and mmdebstrap could not be fetched from Debian:\n{outcome.tail}")
-    for package in sorted(draft.glob("*.deb")):
-        outcome = await run(
-            ["/usr/bin/env", "dpkg-deb", "-x", str(package), str(draft / "root")], env=os.environ, cwd=draft
-        )
-        if outcome.code != 0:
-            raise NoBuilderError(f"{package.name} could not be unpacked:\n{outcome.tail}")
-        package.unlink()
+    try:
+        await debian.unpack(PACKAGES, draft)
+    except debian.PackagesError as error:
+        raise NoBuilderError(f"buildah and mmdebstrap {error}") from error
     # Some of the libraries lie in /lib, which is /usr/lib on a machine of today.
     shutil.copytree(draft / "root/lib", draft / "root/usr/lib", symlinks=True, dirs_exist_ok=True)
     policy = draft / "home" / ".config" / "containers" / "policy.json"
@@ -96,8 +84,3 @@ async def _unpack(draft: Path) -> None:
         path = draft / "bin" / name
         path.write_text(wrapper)
         path.chmod(0o755)
-
-
-def _release() -> str:
-    values = platform.freedesktop_os_release()
-    return values.get("VERSION_CODENAME", values.get("VERSION_ID", "unknown"))

@@ -5,13 +5,12 @@ Packages are taken apart in the user's cache and never installed: the machine st
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from polecat_image import debian
 from polecat_local.cache import Cache
-from polecat_local.commands import run
 from polecat_local.progress import Progress
 from support.node.building import KIND, NodeProgramsError
 
@@ -69,36 +68,20 @@ async def _from_debian(cache: Cache, progress: Progress) -> Packaged:
         raise NodeProgramsError(
             f"runc, iptables and the CNI plugins are not installed, and without {missing[0]} they can't be fetched"
         )
-    release = next(
-        (
-            line.split("=")[1].strip('"')
-            for line in Path("/etc/os-release").read_text().splitlines()
-            if "CODENAME=" in line
-        ),
-        "unknown",
-    )
 
     async def fill(draft: Path) -> None:
         async with progress.stage("node: fetching runc, iptables and the CNI plugins from Debian"):
             await _unpack(draft)
 
-    entry = await cache.make(KIND, f"debian-{release}-1", fill, progress)
+    entry = await cache.make(KIND, f"debian-{debian.release()}-1", fill, progress)
     return Packaged(entry / "root/usr/sbin/runc", entry / "root/usr/lib/cni", str(entry / "bin"))
 
 
 async def _unpack(draft: Path) -> None:
-    # apt-get drops to a user of its own to download, who can't write here; as root it only warns.
-    command = ["/usr/bin/env", "apt-get", "-o", "APT::Sandbox::User=root", "-qq"]
-    outcome = await run([*command, "download", *PACKAGES], env=os.environ, cwd=draft)
-    if outcome.code != 0:
-        # The lists are missing or older than the mirror.
-        await run([*command, "update"], env=os.environ, cwd=draft)
-        outcome = await run([*command, "download", *PACKAGES], env=os.environ, cwd=draft)
-    if outcome.code != 0:
-        raise NodeProgramsError(f"runc, iptables and the CNI plugins could not be fetched: {outcome.tail}")
-    for archive in draft.glob("*.deb"):
-        await run(["/usr/bin/env", "dpkg-deb", "-x", str(archive), str(draft / "root")], env=os.environ)
-        archive.unlink()
+    try:
+        await debian.unpack(PACKAGES, draft)
+    except debian.PackagesError as error:
+        raise NodeProgramsError(f"runc, iptables and the CNI plugins {error}") from error
     (draft / "bin").mkdir()
     for name in _IPTABLES:
         wrapper = draft / "bin" / name
