@@ -71,6 +71,11 @@ class Supervisor:
         """Polecats that this pod has in hand."""
         return len(self._tasks)
 
+    @property
+    def agents(self) -> int:
+        """How many agents there are, running or just ended."""
+        return sum(life.agent is not None for life in self._lives.values())
+
     def set_slots(self, slots: int | None) -> None:
         """How many polecats the Town allows; None while it is not known."""
         self._slots = slots

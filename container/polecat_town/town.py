@@ -100,6 +100,7 @@ class TownPodProgram:
             model_url=lambda: self._endpoint.model_url,
             starting=asyncio.Semaphore(max(4, 2 * (os.cpu_count() or 1))),
             name_is_free=self._name_is_free,
+            agents=lambda: self._supervisor.agents,
         )
         self._supervisor = Supervisor(services, self._lease.confirmed, self._entry_changed)
         verifier = TokenVerifier(self._read_keys, self._is_current)

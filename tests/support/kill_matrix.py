@@ -269,6 +269,7 @@ class KillMatrix:
             model_url=lambda: "http://127.0.0.1:1/model",
             starting=asyncio.Semaphore(1),
             name_is_free=self._name_is_free,
+            agents=lambda: self.supervisor.agents,
         )
         self.supervisor = Supervisor(services, _at_once, self.changed.set)
         self.api.watch = self._watched

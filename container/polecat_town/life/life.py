@@ -251,7 +251,7 @@ class Life:
         exited = agent is not None and agent.exited
         if agent is not None and exited and not self.must_free_memory and agent.lacked_memory:
             message = f"{agent.describe_exit()}: the kernel did that as the pod was out of memory"
-            self.make_room(message, alone=pod.agents <= 1)
+            self.make_room(message, alone=self.services.agents() <= 1)
         return Observation(
             deleted=self.polecat.metadata.deletion_timestamp is not None,
             gone=self._gone or self.reporter.superseded,

@@ -31,6 +31,8 @@ class Services:
     """Held while an agent's process becomes ready: more at once than the machine can start are all late."""
     name_is_free: Callable[[str, str, str], bool]
     """(rig, name, uid): whether no other life uses the directory of this name."""
+    agents: Callable[[], int]
+    """How many agents there are, running or just ended."""
 
     @property
     def kilo(self) -> Path:

@@ -16,7 +16,13 @@ import psutil
 from polecat_town import metrics
 from polecat_town.life.life import Life
 from polecat_town.pod.cpu import CpuMeter
-from polecat_town.pod.memory import ContainerMemory, find_agent_processes, measure, read_container_memory
+from polecat_town.pod.memory import (
+    ContainerMemory,
+    find_agent_processes,
+    measure,
+    read_container_memory,
+    read_kernel_kills,
+)
 from polecat_town.pod.pressure import Victim, choose_victim, has_room, is_short
 from polecat_town.pod.state import PodState
 
@@ -90,6 +96,7 @@ class MemoryGuard:
         self._changed = changed
         self._reaper, self._meter = Reaper(), CpuMeter()
         self._stopped_at = 0.0
+        self._kernel_kills = read_kernel_kills()
 
     async def run(self) -> None:
         """Until cancelled. The container is looked at more often than each agent, which costs more."""
@@ -104,16 +111,18 @@ class MemoryGuard:
                 due, known = time.monotonic() + self._every_seconds, container.pressing_bytes
             self._note_room(container)
 
+    def _running(self) -> dict[str, Life]:
+        return {life.identity.uid: life for life in self._lives() if life.agent is not None}
+
     def _note_room(self, container: ContainerMemory) -> None:
-        self._pod.agents = sum(life.agent is not None for life in self._lives())
-        room = has_room(container, self._pod.agents, self._agent_limit_bytes())
+        room = has_room(container, len(self._running()), self._agent_limit_bytes())
         if room is not self._pod.has_room:
             self._pod.has_room = room
             log.log(logging.INFO if room else logging.WARNING, "room in memory for another agent: %s", room)
             self._changed()
 
     async def _look(self) -> None:
-        running = {life.identity.uid: life for life in self._lives() if life.agent is not None}
+        running = self._running()
         roots = {uid: life.agent.process.pid for uid, life in running.items() if life.agent is not None}
         limit = self._agent_limit_bytes()
         used, busy = await asyncio.to_thread(_measure_all, list(running), roots, limit, self._meter)
@@ -128,7 +137,9 @@ class MemoryGuard:
                 metrics.MEMORY_STOPS.labels("agent").inc()
                 life.wake()
         going = [life for life in running.values() if life.agent is not None and life.must_free_memory]
-        # What those leave behind is free in a moment.
+        # What those leave behind is free in a moment, and what the kernel's victims held, too.
+        if (kills := read_kernel_kills()) > self._kernel_kills:
+            self._kernel_kills, self._stopped_at = kills, time.monotonic()
         wait = going or time.monotonic() < self._stopped_at + PAUSE_SECONDS
         victim = None if wait else choose_victim(read_container_memory(), used)
         if victim is not None:

@@ -25,8 +25,6 @@ class PodState:
     volume: Volume = field(default_factory=Volume)
     network: Network = field(default_factory=open_network)
     """That of agents."""
-    agents: int = 0
-    """How many run, as last seen."""
     has_room: bool = True
     """Whether another agent fits into the container's memory."""
     draining: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.control_group import memory_group
+from support.fake_agent import install_fake
 from support.town_harness import LONG, TownHarness, git
 
 LIMIT_MIB = 1024
@@ -76,6 +78,51 @@ async def test_an_agent_that_is_too_big_for_the_container_has_failed(harness: To
     hungry = await harness.sling("hungry", [{"bash": eat(400, 4)}, {"bash": LONG}])
     await harness.until_finished(hungry)
     assert await harness.condition(hungry, "Finished") == ("True", "OutOfMemory")
+
+
+LEAKY = """#!/usr/bin/env python3
+import pathlib, runpy, threading, time
+
+def leak():
+    while not pathlib.Path("../go").exists():
+        time.sleep(0.05)
+    kept = []
+    while True:
+        kept.append(b"x" * (16 << 20))
+
+threading.Thread(target=leak, daemon=True).start()
+runpy.run_path("{program}", run_name="__main__")
+"""
+
+
+@pytest.mark.usefixtures("group")
+async def test_what_the_kernel_ends_is_an_interruption(harness: TownHarness, group: Path) -> None:
+    """Faster than anybody can look: the kernel takes the agent, and leaves the supervisor alone."""
+    harness.kilo = install_fake(harness.directory / "kilo")
+    inner = harness.kilo.rename(harness.kilo.with_name("inner"))
+    harness.kilo.write_text(LEAKY.format(program=inner))
+    harness.kilo.chmod(0o755)
+    await harness.start_town()
+    sibling = await harness.sling("modest", [{"bash": LONG}], name="maple")
+    hungry = await harness.sling("hungry", [{"bash": LONG}])
+    for polecat in (sibling, hungry):
+        await harness.until_running(polecat)
+    assert harness.town is not None
+    # It can't look while it is frozen, as if the agent were faster.
+    harness.town.send_signal(signal.SIGSTOP)
+    (harness.worktree(hungry).parent / "go").touch()
+    await harness.until(lambda: has_killed(group), "the kernel has ended a process")
+    harness.town.send_signal(signal.SIGCONT)
+    status = await harness.until_finished(hungry)
+    assert await harness.condition(hungry, "Finished") == ("True", "Interrupted")
+    assert "memory" in status["exit"]["message"]
+    assert harness.town.returncode is None
+    assert harness.kinds(sibling).count("ended") == 0
+
+
+async def has_killed(group: Path) -> bool:
+    """Whether the kernel has ended a process for want of memory."""
+    return await killed(group) > 0
 
 
 @pytest.mark.usefixtures("group")
