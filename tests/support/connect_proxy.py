@@ -5,48 +5,29 @@ from __future__ import annotations
 import asyncio
 import base64
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
+
+from support.loopback_server import LoopbackServer
 
 _CHUNK_BYTES = 1 << 16
 
 
-class ConnectProxy:
+class ConnectProxy(LoopbackServer):
     """`async with ConnectProxy() as proxy`; what is set applies to the next connection."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sign_in: tuple[str, str] | None = None
         """User and password that it asks for."""
         self.refuses = False
         """Whether it lets nobody through."""
         self.reached: list[str] = []
         """`host:port` of the tunnels that were made."""
-        self.port = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def url(self, user: str = "", password: str = "") -> str:
         """As a client names it."""
         return f"http://{user}:{password}@127.0.0.1:{self.port}" if user else f"http://127.0.0.1:{self.port}"
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             method, target, _ = head.split("\r\n", 1)[0].split(" ")
@@ -62,10 +43,7 @@ class ConnectProxy:
                 await asyncio.gather(_pump(reader, forth), _pump(there, writer))
             finally:
                 forth.transport.abort()
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            return  # cancelled by `__aexit__` only, which waits for it
         finally:
-            self._tasks.discard(task)
             writer.close()
 
     def _judge(self, method: str, head: str) -> bytes:

@@ -5,40 +5,30 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+
+from support.loopback_server import LoopbackServer
 
 _CHUNK_BYTES = 1 << 16
 
 
-class TcpProxy:
+class TcpProxy(LoopbackServer):
     """`async with TcpProxy() as proxy: proxy.target = (host, port)`; what is set applies to open connections too."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.target: tuple[str, int] | None = None
         self.delay_seconds = 0.0
         """How much later each answer arrives; the rate stays."""
-        self.port = 0
         self._open = asyncio.Event()
         self._open.set()
         self._cut = False
-        self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cut()
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super().__aexit__(kind, error, trace)
 
     @property
     def url(self) -> str:
@@ -66,13 +56,10 @@ class TcpProxy:
         self._cut = False
         self._open.set()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut or self.target is None:
             writer.transport.abort()
             return
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         self._writers.add(writer)
         try:
             there, forth = await asyncio.open_connection(*self.target)
@@ -83,11 +70,8 @@ class TcpProxy:
             finally:
                 self._writers.discard(forth)
                 forth.transport.abort()
-        except (OSError, asyncio.CancelledError):
-            return  # cancelled by `__aexit__` only, which waits for it
         finally:
             self._writers.discard(writer)
-            self._tasks.discard(task)
             writer.transport.abort()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_open: asyncio.Event) -> None:
