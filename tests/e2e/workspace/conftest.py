@@ -123,3 +123,14 @@ async def new_agent(store: Store, name: str = "toast", uid: str | None = None, b
     await fresh_home(store.rig_dir, name)
     await workspace.create(fetched.saved.commit if fetched.saved else fetched.base_commit)
     return Agent(workspace, bead)
+
+
+async def work_comes_and_goes(project: Project, store: Store) -> None:
+    """The repository is found, an agent's commit is taken over, pushed, and there."""
+    state = await store.probe()
+    assert state.ok, state
+    agent = await new_agent(store)
+    commit = await agent.commits()
+    await store.take_over(agent.workspace)
+    assert (await store.push(commit, agent.workspace.branch)).ok
+    assert project.refs()[f"refs/heads/{agent.workspace.branch}"] == commit

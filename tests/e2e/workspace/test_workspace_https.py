@@ -14,7 +14,7 @@ from polecat_town.git.types import RepositoryState
 from support.authority import Authority
 from support.connect_proxy import ConnectProxy
 
-from .conftest import Project, git, new_agent
+from .conftest import Project, git, new_agent, work_comes_and_goes
 from .git_server import GitServer
 from .snooping import isolated, seen_by, seen_from_outside, written
 
@@ -63,13 +63,7 @@ async def probed(project: Project, server: GitServer, **values: str) -> Reposito
 
 async def test_an_authority_of_ones_own(project: Project, server: GitServer, authority: Authority) -> None:
     store = store_of(project, server, {"token": TOKEN, "ca.crt": authority.certificate})
-    state = await store.probe()
-    assert state.ok, state
-    agent = await new_agent(store)
-    commit = await agent.commits()
-    await store.take_over(agent.workspace)
-    assert (await store.push(commit, agent.workspace.branch)).ok
-    assert project.refs()[f"refs/heads/{agent.workspace.branch}"] == commit
+    await work_comes_and_goes(project, store)
     assert not server.leaks
 
 

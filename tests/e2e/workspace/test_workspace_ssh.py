@@ -15,7 +15,7 @@ from polecat_town.git.store import Remote, Store
 from polecat_town.git.types import RepositoryState
 from support.ssh_server import SshKey, SshServer, make_key, ssh_client
 
-from .conftest import Project, new_agent
+from .conftest import Project, new_agent, work_comes_and_goes
 from .snooping import isolated, seen_by, seen_from_outside, written
 
 pytestmark = ssh_client
@@ -45,13 +45,7 @@ async def probed(project: Project, remote: Remote) -> RepositoryState:
 
 async def test_work_comes_and_goes_by_ssh(project: Project, server: SshServer, key: SshKey) -> None:
     store = Store(project.rig_dir, remote_of(server, key))
-    state = await store.probe()
-    assert state.ok, state
-    agent = await new_agent(store)
-    commit = await agent.commits()
-    await store.take_over(agent.workspace)
-    assert (await store.push(commit, agent.workspace.branch)).ok
-    assert project.refs()[f"refs/heads/{agent.workspace.branch}"] == commit
+    await work_comes_and_goes(project, store)
     assert set(server.served) == {"git-upload-pack", "git-receive-pack"}
 
 
