@@ -18,7 +18,6 @@ from polecat_operator.planner.towns import reporting
 from polecat_operator.queue import Key, Lane
 from polecat_operator.workloads.events import why_no_claim, why_no_pod
 from polecat_operator.workloads.maker import ForeignError, LeavingError, WorkloadMaker
-from polecat_operator.workloads.observed import ordinal
 from polecat_operator.workloads.store import Trouble, Workload
 
 log = logging.getLogger(__name__)
@@ -156,18 +155,18 @@ class WorkloadController:
     async def prove(self, pod: ObjectKey) -> None:
         """Finds out whether the lives of a pod go on that claimed polecats or have entries: they were there once."""
         context, (namespace, name) = self._context, pod
-        known = {
-            held.polecat.status.claim.pod_uid
-            for held in context.cache.polecats.items.values()
-            if held.key[0] == namespace and held.polecat.spec.pod == name and held.polecat.status.claim is not None
-        }
-        towns = [key for key in context.cache.towns.items if key[0] == namespace and ordinal(key[1], name) is not None]
-        for town in towns:
-            known |= {entry.uid for entry in context.cache.towns.items[town].town.status.pods if entry.name == name}
+        cache, town = context.cache, (namespace, name.rpartition("-")[0])
+        claims = (
+            cache.polecats.items[key].polecat.status.claim for key in cache.polecats_by_pod.get((*town, name), ())
+        )
+        known = {claim.pod_uid for claim in claims if claim is not None}
+        held = cache.towns.items.get(town)
+        if held is not None:
+            known |= {entry.uid for entry in held.town.status.pods if entry.name == name}
         found = await context.api.get(POD, namespace, name)
         living = {found["metadata"]["uid"]} if found is not None else set()
-        context.cache.workloads.is_gone_for_certain(known - living)
-        for town in towns:
+        cache.workloads.is_gone_for_certain(known - living)
+        if held is not None:
             self._again(town, 0.0)
 
     def forget(self) -> None:
