@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --max-worker-restart=0
 
 .PHONY: image soak help setup demo test test-unit test-api test-e2e test-alerts test-node test-kind node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams bench-node clean
 
