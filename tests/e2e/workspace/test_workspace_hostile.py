@@ -158,7 +158,7 @@ async def test_broken_objects_are_not_taken_over(store: Store) -> None:
 
 async def test_i35_daemons_end_with_the_command_and_with_the_polecat(store: Store, tmp_path: Path) -> None:
     agent = await new_agent(store)
-    await agent.sh("(setsid sleep 611 >/dev/null 2>&1 &)")
+    await agent.sh(f"(setsid sleep {nap(611)} >/dev/null 2>&1 &)")
     assert not sleeping(611), "what a check leaves behind ends with it"
     uid = agent.workspace.uid
     command = Command(("sh", "-c", daemons(612)), agent.workspace.worktree, {"PATH": os.environ["PATH"]})
@@ -177,21 +177,26 @@ async def test_i35_daemons_end_with_a_program_or_a_supervisor_that_is_killed(sto
     supervisor = await asyncio.create_subprocess_exec("sh", "-c", f"{line} & wait", cwd=agent.workspace.worktree)
     await until(lambda: sleeping(*range(621, 627)) == 6)
     (warden,) = psutil.Process(supervisor.pid).children()
-    program = next(each for each in warden.children() if sleeping_below(each) == ["626"])
+    program = next(each for each in warden.children() if sleeping_below(each) == [nap(626)])
     (program if killed == "program" else supervisor).kill()
     await until(lambda: not sleeping(*range(621, 627)))
     await until(lambda: not warden.is_running() or warden.status() == psutil.STATUS_ZOMBIE)
     await supervisor.wait()
 
 
+def nap(seconds: int) -> str:
+    """What `sleep` is told, so that this run of the tests knows its own from those of another run beside it."""
+    return f"{seconds}.{os.getpid():07}"
+
+
 def daemons(first: int) -> str:
     """A shell script that starts six `sleep` processes, each hidden in another way, and the last for ever."""
     return (
-        f"(setsid sleep {first} &); (setsid sh -c 'sleep {first + 1} & exec sleep {first + 2}' &); "
-        f"(env -i PATH=$PATH setsid sleep {first + 3} &); "
-        f"(cd / && env -i PATH=$PATH setsid sh -c 'trap \"\" TERM; sleep {first + 4}; true' "
+        f"(setsid sleep {nap(first)} &); (setsid sh -c 'sleep {nap(first + 1)} & exec sleep {nap(first + 2)}' &); "
+        f"(env -i PATH=$PATH setsid sleep {nap(first + 3)} &); "
+        f"(cd / && env -i PATH=$PATH setsid sh -c 'trap \"\" TERM; sleep {nap(first + 4)}; true' "
         "</dev/null >/dev/null 2>&1 &); "
-        f"trap '' TERM; while :; do sleep {first + 5}; done"
+        f"trap '' TERM; while :; do sleep {nap(first + 5)}; done"
     )
 
 
@@ -201,8 +206,8 @@ def sleeping_below(process: psutil.Process) -> list[str]:
 
 
 def sleeping(*seconds: int) -> int:
-    """How many of the `sleep` processes with these arguments are alive."""
-    count, wanted = 0, {str(each) for each in seconds}
+    """How many of the `sleep` processes that take such a nap are alive."""
+    count, wanted = 0, {nap(each) for each in seconds}
     for process in psutil.process_iter(["cmdline", "status"]):
         line = process.info["cmdline"] or []
         count += line[:1] == ["sleep"] and line[1] in wanted and process.info["status"] != psutil.STATUS_ZOMBIE
@@ -211,7 +216,7 @@ def sleeping(*seconds: int) -> int:
 
 async def test_command_that_takes_too_long_is_ended(store: Store) -> None:
     agent = await new_agent(store)
-    done = await agent.sh("echo before; sleep 631", timeout_seconds=0.5)
+    done = await agent.sh(f"echo before; sleep {nap(631)}", timeout_seconds=0.5)
     assert done.timed_out and not done.ok and "before" in done.output
     assert not sleeping(631)
 
