@@ -33,9 +33,10 @@ async def kill_marked(
 ) -> int:
     """Ends all processes of a polecat: SIGTERM, and after the grace SIGKILL; gives how many there were.
 
-    Found by the marker in their environment, as descendants of such, by process group, and by a working
-    directory or open file in `directory` (the name's directory), for those that scrubbed their environment.
-    `group` is also the pid of their warden (see `launch`), which is ended last: nothing gets away from below it.
+    Found by the marker in their environment, as descendants of such, and by process group. `group` is also the pid
+    of their warden (see `launch`), which is ended last: nothing gets away from below it. Those whose warden was
+    killed, and which scrubbed their environment, are found by a working directory or open file in `directory` (the
+    name's directory); a person's shell or editor in there, and whoever reads a file, are left alone.
     """
     return await end(Target(MARKER, uid, group, directory), grace_seconds)
 
@@ -66,18 +67,18 @@ def find(target: Target) -> set[int]:
     prefix = None if target.directory is None else f"{target.directory.resolve()}/"
     parents: dict[int, int] = {}
     members: set[int] = set()
+    hidden: set[int] = set()
     for pid in _pids():
         status = _status(pid)
         if status is None:
             continue
         parents[pid] = status[0]
         environment = _read(f"/proc/{pid}/environ").split(b"\0")
-        if (
-            (target.group is not None and status[1] == target.group)
-            or wanted in environment
-            or (prefix is not None and not _marked(environment) and _uses(pid, prefix))
-        ):
+        if (target.group is not None and status[1] == target.group) or wanted in environment:
             members.add(pid)
+        elif prefix is not None and not _marked(environment) and _uses(pid, prefix) and _confined(pid):
+            hidden.add(pid)
+    members |= {pid for pid in hidden if not _visits(pid, parents)}
     members.discard(os.getpid())
     return _with_descendants(members, parents)
 
@@ -85,6 +86,18 @@ def find(target: Target) -> set[int]:
 def _marked(environment: list[bytes]) -> bool:
     """Whether a process belongs to some polecat by its marker; then it need not be known by its open files."""
     return any(variable.startswith(f"{MARKER}=".encode()) for variable in environment)
+
+
+def _confined(pid: int) -> bool:
+    """Whether a process has given up new privileges, as every agent has before it starts, for good."""
+    return b"\nNoNewPrivs:\t1\n" in _read(f"/proc/{pid}/status")
+
+
+def _visits(pid: int, parents: dict[int, int]) -> bool:
+    """Whether a process has come into the container from outside (`kubectl exec`): its ancestors end without init."""
+    while (parent := parents.get(pid, 1)) > 1:
+        pid = parent
+    return parent == 0 and pid != 1
 
 
 def _with_descendants(members: set[int], parents: dict[int, int]) -> set[int]:

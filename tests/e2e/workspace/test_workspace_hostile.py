@@ -170,6 +170,30 @@ async def test_i35_daemons_end_with_the_command_and_with_the_polecat(store: Stor
     assert await process.wait() == -9
 
 
+async def test_without_a_warden_what_hides_is_found_and_who_only_looks_is_left_alone(
+    store: Store, tmp_path: Path
+) -> None:
+    """A person's editor in the worktree, or whoever read a file at that moment, was ended with the agent."""
+    agent = await new_agent(store)
+    directory = agent.workspace.directory.parent
+    onlooker = await asyncio.create_subprocess_exec("sleep", nap(641), cwd=agent.workspace.worktree)
+    command = Command(
+        ("sh", "-c", f"env -i setsid sleep {nap(642)} & exec sleep {nap(643)}"), agent.workspace.worktree, dict(os.environ)
+    )
+    process = await spawn_in_domain(agent.workspace.domain, command, tmp_path / "log", marker=agent.workspace.uid)
+    try:
+        await until(lambda: sleeping(642) == 1)
+        process.kill()
+        await until(lambda: not sleeping(643))
+        assert sleeping(642) == 1
+        assert await kill_marked(agent.workspace.uid, 0, directory=directory) == 1
+        assert not sleeping(642)
+        assert sleeping(641) == 1
+    finally:
+        onlooker.kill()
+        await onlooker.wait()
+
+
 @pytest.mark.parametrize("killed", ["program", "supervisor"])
 async def test_i35_daemons_end_with_a_program_or_a_supervisor_that_is_killed(store: Store, killed: str) -> None:
     agent = await new_agent(store)
