@@ -178,7 +178,9 @@ async def test_without_a_warden_what_hides_is_found_and_who_only_looks_is_left_a
     directory = agent.workspace.directory.parent
     onlooker = await asyncio.create_subprocess_exec("sleep", nap(641), cwd=agent.workspace.worktree)
     command = Command(
-        ("sh", "-c", f"env -i setsid sleep {nap(642)} & exec sleep {nap(643)}"), agent.workspace.worktree, dict(os.environ)
+        ("sh", "-c", f"env -i setsid sleep {nap(642)} & exec sleep {nap(643)}"),
+        agent.workspace.worktree,
+        dict(os.environ),
     )
     process = await spawn_in_domain(agent.workspace.domain, command, tmp_path / "log", marker=agent.workspace.uid)
     try:
