@@ -14,17 +14,13 @@ LEASE_TIMES = {"LEASE_SECONDS": "6", "RENEW_SECONDS": "4", "RETRY_SECONDS": "0.5
 """Shorter than in production, so that a test need not wait for 15 s."""
 
 
-async def leader(api: KubeApi, namespace: str) -> str:
-    """Who holds the Lease; empty without a holder."""
-    lease = await api.get(LEASE, namespace, OPERATOR_LEASE)
-    return str(lease["spec"].get("holderIdentity") or "") if lease else ""
-
-
 async def until_leader(api: KubeApi, namespace: str, identity: str) -> None:
-    """Comes back when this operator holds the Lease."""
+    """Comes back when this operator holds the Lease and knows it, as it has renewed it."""
 
     async def look() -> bool:
-        return await leader(api, namespace) == identity
+        lease = await api.get(LEASE, namespace, OPERATOR_LEASE)
+        held = lease["spec"] if lease else {}
+        return held.get("holderIdentity") == identity and held["renewTime"] != held["acquireTime"]
 
     await eventually(look)
 
