@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest_asyncio
 
 from support.node.building import NodeProgramsError
 from support.node.cluster import Cluster, Images, node_cluster
-from support.node.installing import install, shipped_images
+from support.node.installing import NoImageBuilderError, install, shipped_images
 from support.node.kind import kind_cluster, why_no_kind
 from support.node.preflight import why_not
 from support.node.world import NodeWorld, node_world
@@ -28,8 +27,8 @@ def images() -> Images:
         pytest.skip(lacking)
     try:
         return shipped_images(*([] if ON_KIND else ["--base", "bootstrap"]))
-    except subprocess.CalledProcessError:
-        pytest.skip("the image can't be built here (`make image` says why)")
+    except NoImageBuilderError as error:
+        pytest.skip(str(error))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.node.installing import build_image
-
-_LACKS = 2
-"""Exit status of the builder on a machine that has no program for it, or reaches no Debian mirror."""
+from support.node.installing import NoImageBuilderError, build_image
 
 
 def image_archive() -> Path:
@@ -25,7 +21,5 @@ def image_archive() -> Path:
         return Path(given)
     try:
         return build_image("--base", "bootstrap")
-    except subprocess.CalledProcessError as error:
-        if error.returncode != _LACKS:
-            raise
-        pytest.skip("no image can be built here: neither a builder nor Debian's packages are within reach")
+    except NoImageBuilderError as error:
+        pytest.skip(str(error))

@@ -1,12 +1,11 @@
 """Gets ahead of time what a node runs, its programs and the shipped image, or says why this machine can't carry one."""
 
 import asyncio
-import subprocess
 
 from polecat_local.cache import Cache
 from polecat_local.progress import Progress
 from support.node.building import NodeProgramsError
-from support.node.installing import build_image
+from support.node.installing import NoImageBuilderError, build_image
 from support.node.preflight import why_not
 from support.node.programs import node_programs
 
@@ -20,10 +19,8 @@ def prepare() -> str:
     try:
         programs = asyncio.run(node_programs(Cache(), Progress()))
         image = build_image("--base", "bootstrap")
-    except NodeProgramsError as error:
+    except (NodeProgramsError, NoImageBuilderError) as error:
         return f"{_SKIPPED}: {error}"
-    except subprocess.CalledProcessError:
-        return f"{_SKIPPED}: the image can't be built here"
     return f"node: {programs.kubernetes}, {programs.containerd}, {programs.packaged.runc}, {image}"
 
 

@@ -14,12 +14,18 @@ from support.paths import ROOT
 
 OVERLAY = ROOT / "manifests" / "overlays" / "kind"
 _BUILDER = ROOT / "container" / "image" / "build.py"
+_LACKS = 2
+"""Its exit status on a machine that has no program for it, or reaches no Debian mirror."""
+
+
+class NoImageBuilderError(Exception):
+    """This machine can't build the image; the text is one sentence. A build that fails is another matter."""
 
 
 def shipped_images(*arguments: str) -> Images:
     """The image, and the same under its next name, built if need be; POLECAT_TEST_IMAGE names an archive to take.
 
-    Raises CalledProcessError.
+    Raises NoImageBuilderError, CalledProcessError.
     """
     if given := os.environ.get("POLECAT_TEST_IMAGE"):
         return Images(Path(given), Path(given))
@@ -29,10 +35,13 @@ def shipped_images(*arguments: str) -> Images:
 def build_image(*arguments: str) -> Path:
     """The archive that the image's own builder writes; what it is doing, and what went wrong, it tells the user.
 
-    Raises CalledProcessError.
+    Raises NoImageBuilderError, CalledProcessError.
     """
     command = [sys.executable, str(_BUILDER), *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == _LACKS:
+        raise NoImageBuilderError("the image can't be built here: neither a builder nor Debian's packages are there")
+    done.check_returncode()
     return Path(done.stdout.strip().splitlines()[-1])
 
 
