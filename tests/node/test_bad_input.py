@@ -9,7 +9,7 @@ import pytest
 
 from polecat_kube.resources import TOWN
 from support.node import MARKS
-from support.node.cluster import IMAGE
+from support.node.cluster import EMPTY_IMAGE, IMAGE
 from support.node.world import TOWN_NAME, NodeWorld
 from support.whole import Json, condition
 
@@ -19,9 +19,15 @@ pytestmark = MARKS
 LITTLE = {"requests": {"memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 ENOUGH = {"requests": {"memory": "64Mi"}, "limits": {"memory": "4Gi"}}
 MUCH = {"requests": {"memory": "64Ti"}, "limits": {"memory": "64Ti"}}
+OPERATOR_ROLE = "polecat-operator-towns"
+"""What the operator may do for towns that it runs."""
+UNCONFINED = "container.apparmor.security.beta.kubernetes.io/town"
+"""No pod of a namespace that enforces `restricted` may have AppArmor switched off."""
 WRONG: list[tuple[str, Json, Json]] = [
     ("ImageUnavailable", {"image": "registry.invalid/polecat:0"}, {"image": IMAGE}),
+    ("AgentBinaryBroken", {"image": EMPTY_IMAGE}, {"image": IMAGE}),
     ("MemoryTooSmall", {"agentMemory": "3Gi", "resources": LITTLE}, {"resources": ENOUGH}),
+    ("PodRefused", {"podAnnotations": {UNCONFINED: "unconfined"}}, {"podAnnotations": {UNCONFINED: None}}),
     ("PodUnschedulable", {"nodeSelector": {"kubernetes.io/arch": "pdp11"}}, {"nodeSelector": None}),
     ("PodUnschedulable", {"resources": MUCH}, {"resources": ENOUGH}),
 ]
@@ -49,7 +55,9 @@ async def becomes_ready(world: NodeWorld) -> None:
     await world.until(TOWN, TOWN_NAME, lambda town: condition(town, "Ready") == "True")
 
 
-@pytest.mark.parametrize(("reason", "wrong", "right"), WRONG, ids=["image", "memory", "node", "size"])
+@pytest.mark.parametrize(
+    ("reason", "wrong", "right"), WRONG, ids=["image", "empty image", "memory", "Pod Security", "node", "size"]
+)
 async def test_a_wrong_spec_is_told_and_can_be_mended(world: NodeWorld, reason: str, wrong: Json, right: Json) -> None:
     await world.town(wait=False, **wrong)
     await says(world, reason)
@@ -76,4 +84,26 @@ async def test_a_limit_range_that_refuses_the_pod_is_told(world: NodeWorld) -> N
     await world.town(wait=False)
     await says(world, "PodRefused")
     await world.run("delete", "limitrange", "tight")
+    await becomes_ready(world)
+
+
+async def test_rights_that_are_taken_from_the_operator_are_missed_in_words(world: NodeWorld) -> None:
+    """What runs goes on; once the rights are back, so does all else."""
+    await world.town()
+    before = await world.pod_uid()
+    rules = json.loads(await world.run("get", "clusterrole", OPERATOR_ROLE, "-o", "json"))["rules"]
+    fewer = [rule for rule in rules if "statefulsets" not in rule["resources"]]
+
+    async def allow(some: list[Json]) -> None:
+        await world.run("patch", "clusterrole", OPERATOR_ROLE, "--type=merge", "-p", json.dumps({"rules": some}))
+
+    try:
+        await allow(fewer)
+        await world.run("patch", f"town/{TOWN_NAME}", "--type=merge", "-p", '{"spec": {"podAnnotations": {"a": "b"}}}')
+        town = await world.until(TOWN, TOWN_NAME, lambda town: condition(town, "Stalled", "reason") == "RightsMissing")
+        assert "statefulsets" in condition(town, "Stalled", "message")
+        assert await world.pod_uid() == before
+    finally:
+        await allow(rules)
+    await world.another_pod(before)
     await becomes_ready(world)

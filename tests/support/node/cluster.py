@@ -23,6 +23,8 @@ IMAGE = "polecat:latest"
 """As the overlay `kind` names it."""
 NEXT_IMAGE = "polecat:next"
 """The same content under another name, for roll-outs."""
+EMPTY_IMAGE = "polecat:without-kilo"
+"""The same without the Kilo CLI."""
 DATA_DIR = Path("/data")
 """Where a town's container sees its volume."""
 _VOLUMES = 48
@@ -31,10 +33,13 @@ _CLASS = "polecat-volumes"
 
 @dataclass(frozen=True)
 class Images:
-    """Docker-archives of the shipped image, and of one that differs from it in nothing but its name."""
+    """Docker-archives that a cluster is given."""
 
     shipped: Path
     next: Path
+    """NEXT_IMAGE."""
+    empty: Path
+    """EMPTY_IMAGE."""
 
 
 class Cluster(Protocol):
@@ -105,19 +110,11 @@ async def node_cluster(images: Images) -> AsyncIterator[NodeCluster]:
     """The node with both images and with volumes to claim."""
     programs = await node_programs(Cache(), Progress())
     with running_node(programs) as node:
-        await asyncio.to_thread(node.ctr, "images", "import", str(images.shipped))
-        if images.next == images.shipped:
-            node.ctr("images", "tag", _full(IMAGE), _full(NEXT_IMAGE))
-        else:
-            await asyncio.to_thread(node.ctr, "images", "import", str(images.next))
+        for each in (images.shipped, images.next, images.empty):
+            await asyncio.to_thread(node.ctr, "images", "import", str(each))
         cluster = NodeCluster(node)
         _make_volumes(cluster)
         yield cluster
-
-
-def _full(image: str) -> str:
-    """As containerd names what has no registry in its name."""
-    return f"docker.io/library/{image}"
 
 
 def _make_volumes(cluster: NodeCluster) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from support.control_plane import Kubectl
-from support.node.cluster import NEXT_IMAGE, Cluster, Images
+from support.node.cluster import EMPTY_IMAGE, NEXT_IMAGE, Cluster, Images
 from support.paths import ROOT
 
 OVERLAY = ROOT / "manifests" / "overlays" / "kind"
+_KILO = "/opt/kilo/bin/kilo"
 _BUILDER = ROOT / "container" / "image" / "build.py"
 _LACKS = 2
 """Its exit status on a machine that has no program for it, or reaches no Debian mirror."""
@@ -23,13 +23,13 @@ class NoImageBuilderError(Exception):
 
 
 def shipped_images(*arguments: str) -> Images:
-    """The image, and the same under its next name, built if need be; POLECAT_TEST_IMAGE names an archive to take.
+    """The image and what differs from it, built if need be.
 
     Raises NoImageBuilderError, CalledProcessError.
     """
-    if given := os.environ.get("POLECAT_TEST_IMAGE"):
-        return Images(Path(given), Path(given))
-    return Images(build_image(*arguments), build_image(*arguments, "--retag", NEXT_IMAGE))
+    following = build_image(*arguments, "--retag", NEXT_IMAGE)
+    empty = build_image(*arguments, "--retag", EMPTY_IMAGE, "--without", _KILO)
+    return Images(build_image(*arguments), following, empty)
 
 
 def build_image(*arguments: str) -> Path:

@@ -72,7 +72,7 @@ class KindCluster:
 
 @asynccontextmanager
 async def kind_cluster(images: Images) -> AsyncIterator[KindCluster]:
-    """A cluster of one node with both images in it, deleted at the end."""
+    """A cluster of one node with the images in it, deleted at the end."""
     engine = next(each for each in _ENGINES if shutil.which(each))
     name = f"polecat-{os.getpid()}"
     binaries = await control_plane_binaries(Cache(), Progress())
@@ -86,7 +86,7 @@ async def kind_cluster(images: Images) -> AsyncIterator[KindCluster]:
 
         try:
             await asyncio.to_thread(kind, "create", "cluster", f"--name={name}", f"--kubeconfig={kubeconfig}")
-            for each in (images.shipped, images.next):
+            for each in (images.shipped, images.next, images.empty):
                 await asyncio.to_thread(kind, "load", "image-archive", str(each), f"--name={name}")
             yield KindCluster(engine, name, SharedControlPlane(kubeconfig, binaries.kubectl, Path(home)))
         finally:
