@@ -73,6 +73,19 @@ async def test_priority_rerun_and_cancel(dash: Watched, open_viewer: OpenViewer)
     await seen.page.wait_for_url("**/beads")
 
 
+async def test_commits_are_shown_with_the_attempt_that_made_them(dash: Watched, open_viewer: OpenViewer) -> None:
+    """The page broke when the journal went whose commits it had read."""
+    await dash.bead("once", [commit("once.txt", "1"), {"done": "ok"}])
+    await dash.succeeded("once")
+    seen = await open_viewer("/beads/default/once")
+    await expect(seen.page.get_by_text("of start 1")).to_be_visible()
+    await seen.page.route("**/api/streams/default/once", lambda route: route.fulfill(json=[]))
+    again = {"spec": {"rerun": "2", "suspend": True}}
+    await dash.api.patch_merge(BEAD, dash.namespace, "once", again)
+    await seen.see(re.compile("no longer kept"))
+    await expect(seen.page.get_by_text("of start 1")).to_have_count(0)
+
+
 async def test_what_the_api_server_refuses_is_told_in_its_words(dash: Watched, open_viewer: OpenViewer) -> None:
     may_patch = {"apiGroups": ["polecat.dev"], "resources": ["beads"], "verbs": ["list", "get", "patch"]}
     token = await dash.person("patcher", [may_patch])

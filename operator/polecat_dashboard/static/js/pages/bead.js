@@ -12,19 +12,22 @@ import { Conditions } from "./places.js";
 const SETTLE_MS = 60000;
 const PRIORITIES = ["Low", "Normal", "High", "Critical"];
 
+const UNREAD = { path: null, value: null, error: null };
+
 /** Something that is read again whenever `trigger` changes, and when the dashboard is back after it was away. */
 function useRead(path, trigger) {
   useTopics("connection");
-  const [state, setState] = useState({ value: null, error: null });
+  const [state, setState] = useState(UNREAD);
   useEffect(() => {
     if (!path) return undefined;
     const end = new AbortController();
     get(path, end.signal)
-      .then((value) => setState({ value, error: null }))
-      .catch((error) => error.name !== "AbortError" && setState((before) => ({ value: before.value, error })));
+      .then((value) => setState({ path, value, error: null }))
+      .catch((error) => error.name !== "AbortError" && setState((before) => ({ path, value: before.path === path ? before.value : null, error })));
     return () => end.abort();
   }, [path, trigger, connection.since]);
-  return state;
+  // What was read of something else is not shown as this one's.
+  return state.path === path ? state : UNREAD;
 }
 
 const QUESTIONS = {
