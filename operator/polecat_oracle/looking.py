@@ -40,7 +40,8 @@ def read_head(repository: Path) -> str | None:
     try:
         head = (repository / "worktrees" / "worktree" / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
-            return head
+            # Git begins a worktree with an empty file, then with zeros.
+            return head if head.strip("0") else None
         ref = head.removeprefix("ref: ")
         if (repository / ref).exists():
             return (repository / ref).read_text().strip() or None

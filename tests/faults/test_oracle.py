@@ -242,6 +242,9 @@ def test_commits_are_found_where_they_are(tmp_path: Path) -> None:
     subprocess.run(["git", "-C", str(linked), "pack-refs", "--all"], check=True)
     assert read_head(linked) == head.strip()
     assert read_head(tmp_path) is None
+    for unborn in ("", "0" * 40):
+        (linked / "worktrees" / "worktree" / "HEAD").write_text(unborn)
+        assert read_head(linked) is None
     assert has_commit(remote, head.strip())
     assert not has_commit(remote, COMMIT)
 

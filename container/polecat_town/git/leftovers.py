@@ -16,6 +16,8 @@ from polecat_town.git.refs import KEPT
 
 LOST_FOLDER = ".lost"
 """Below the rig's directory: repositories that could not be read, moved away and never deleted by us."""
+_LINK = ".git"
+"""All that is in a worktree before Git has written the first file of the project: where its repository is."""
 _UID8 = re.compile(r"^[0-9a-f]{8}$")
 _log = logging.getLogger(__name__)
 
@@ -112,7 +114,7 @@ async def _put_away(workspace: PolecatRepository) -> None:
 async def _rescued(workspace: PolecatRepository) -> bool:
     """Whether nothing can be lost by removing the directory: all is in the store, or there was nothing."""
     if not _has_objects(workspace.repository):
-        return not _has_files(workspace.worktree)
+        return not _has_files(workspace.worktree, but=_LINK)
     try:
         await rescue(workspace, "Unfinished work, found when the worktree was cleared away")
     except (WorkspaceError, DomainError) as error:
@@ -139,5 +141,6 @@ def _has_objects(repository: Path) -> bool:
     return any(_has_files(folder) for folder in folders)
 
 
-def _has_files(directory: Path) -> bool:
-    return any(files for _, _, files in os.walk(directory))
+def _has_files(directory: Path, but: str = "") -> bool:
+    """Whether there is any file below a directory, other than one of the name `but` in itself."""
+    return any(set(files) - {but if Path(folder) == directory else ""} for folder, _, files in os.walk(directory))

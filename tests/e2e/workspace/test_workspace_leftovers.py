@@ -145,6 +145,23 @@ async def test_unreadable_repository_is_moved_aside_not_deleted(project: Project
     assert list((store.rig_dir / ".lost").glob("toast-*/worktree/work.txt"))
 
 
+@pytest.mark.parametrize("head", ["", "0" * 40])
+async def test_a_worktree_that_a_kill_left_empty_is_no_lost_work(project: Project, store: Store, head: str) -> None:
+    """`git worktree add` had just begun: what it leaves was put aside as if somebody's work were in it."""
+    agent = await new_agent(store)
+    for path in agent.workspace.worktree.iterdir():
+        if path.name != ".git":
+            path.unlink()
+    inside = agent.workspace.repository / "worktrees" / "worktree"
+    (inside / "HEAD").write_text(head)
+    (inside / "commondir").write_text("../..\n" if head else "")
+    (inside / "index").unlink()
+    workspace = reborn(project, agent)
+    assert await workspace.create(agent.workspace.base_commit) == agent.workspace.base_commit
+    assert (workspace.worktree / "README").exists()
+    assert not (store.rig_dir / ".lost").exists()
+
+
 @pytest.mark.parametrize("wreck", ["committed", "dirty", "no-git-file", "half-made"])
 async def test_i23_removing_takes_over_what_nobody_has_yet(store: Store, wreck: str) -> None:
     agent = await new_agent(store)
