@@ -6,8 +6,14 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+
+def _folder(kind: str) -> str:
+    return f"refs/polecat/{kind}/"
+
+
 PREFIX_MIN_LENGTH = 6
-SAVED = "refs/polecat/saved/"
+SAVED = _folder("saved")
+WORK = _folder("work")
 _SAVED_REF = re.compile(rf"^{SAVED}(?P<bead>[^/]+)/(?P<attempt>[0-9]+)(?:-(?P<serial>[0-9]+))?$")
 
 
@@ -43,7 +49,7 @@ def build_branch(prefix: str, name: str, bead_uid: str, others: Collection[str] 
 
 def work_ref(polecat_uid: str) -> str:
     """Where the town's store keeps the commits taken over from a running polecat."""
-    return f"refs/polecat/work/{polecat_uid}"
+    return f"{WORK}{polecat_uid}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class Store:
             return await fetched_for(self.refs, seen, item)
 
     async def take_over(self, workspace: PrivateRepository) -> str | None:
-        """Takes the worktree's HEAD into the store, under `refs/polecat/work/<uid>`; gives the commit.
+        """Takes the worktree's HEAD into the store, as the polecat's work (`work_ref`); gives the commit.
 
         Other branches and stashes come along, under `refs/polecat/kept/<uid>/`. None when there is no commit
         beyond the base. Raises WorkspaceError when the private repository can't be read or what it holds is

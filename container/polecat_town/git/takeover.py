@@ -19,7 +19,7 @@ async def take_over(
 ) -> str | None:
     """Brings `head` and all branches and stashes of a private repository; gives `head` if it goes beyond the base.
 
-    `refs/polecat/work/<uid>` is then at `head`; everything else is under `refs/polecat/kept/<uid>/`. Objects
+    The polecat's `work_ref` is then at `head`; everything else is under `refs/polecat/kept/<uid>/`. Objects
     are checked (fsck). Raises WorkspaceError, StoreError; what was taken over before stays.
     """
     incoming = f"{INCOMING}{uid}"

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from polecat_api.branches import saved_ref, work_ref
+from polecat_api.branches import WORK, saved_ref, work_ref
 from polecat_api.conditions import Reason
 from polecat_town.errors import RepositoryError
 from polecat_town.git.store import Store
@@ -191,7 +191,7 @@ async def test_agents_rewrite_of_history_keeps_the_old_commits(store: Store) -> 
     new = await store.take_over(agent.workspace)
     assert new not in (None, old)
     assert old in (await store.refs.list("refs/polecat/kept/")).values()
-    assert (await store.refs.list("refs/polecat/work/")) == {work_ref(agent.workspace.uid): new}
+    assert (await store.refs.list(WORK)) == {work_ref(agent.workspace.uid): new}
 
 
 async def test_other_branches_and_stashes_are_taken_over_too(store: Store) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polecat_api.branches import SavedRef, bead_hex, build_branch, parse_saved_ref, saved_folder, saved_ref
+from polecat_api.branches import SavedRef, bead_hex, build_branch, parse_saved_ref, saved_folder, saved_ref, work_ref
 
 uids = st.uuids().map(str)
 names = st.from_regex(r"\A[a-z]([-a-z0-9]{0,18}[a-z0-9])?\Z")
@@ -36,6 +36,10 @@ def test_no_other_bead_begins_like_a_branch(prefix: str, name: str, uid: str, ot
 def test_saved_refs_are_a_pair(uid: str, attempt: int, serial: int) -> None:
     assert parse_saved_ref(saved_ref(uid, attempt, serial)) == SavedRef(uid, attempt, serial)
     assert saved_ref(uid, attempt, serial).startswith(saved_folder(uid))
+
+
+def test_work_lies_where_the_contract_says() -> None:
+    assert work_ref("uid").split("/") == ["refs", "polecat", "work", "uid"]
 
 
 def test_a_second_place_of_an_attempt_has_a_number() -> None:
