@@ -76,9 +76,9 @@ def find(target: Target) -> set[int]:
         environment = _read(f"/proc/{pid}/environ").split(b"\0")
         if (target.group is not None and status[1] == target.group) or wanted in environment:
             members.add(pid)
-        elif prefix is not None and not _marked(environment) and _uses(pid, prefix) and _confined(pid):
+        elif prefix is not None and not _marked(environment) and _confined(pid) and _uses(pid, prefix):
             hidden.add(pid)
-    members |= {pid for pid in hidden if not _visits(pid, parents)}
+    members |= {pid for pid in hidden if not visits(pid, parents)}
     members.discard(os.getpid())
     return _with_descendants(members, parents)
 
@@ -93,8 +93,11 @@ def _confined(pid: int) -> bool:
     return b"\nNoNewPrivs:\t1\n" in _read(f"/proc/{pid}/status")
 
 
-def _visits(pid: int, parents: dict[int, int]) -> bool:
-    """Whether a process has come into the container from outside (`kubectl exec`): its ancestors end without init."""
+def visits(pid: int, parents: dict[int, int]) -> bool:
+    """Whether a process has come into the container from outside (`kubectl exec`): its ancestors end without init.
+
+    `parents` gives the parent of each process that is known; the others' is init.
+    """
     while (parent := parents.get(pid, 1)) > 1:
         pid = parent
     return parent == 0 and pid != 1

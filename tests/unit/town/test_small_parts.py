@@ -14,6 +14,7 @@ from polecat_api.rig import Model
 from polecat_api.times import format_time
 from polecat_town.agent.config import AgentSetup, build_config, build_environment
 from polecat_town.claims import build_claim
+from polecat_town.domain.processes import visits
 from polecat_town.endpoint.model_proxy import FailureBound
 from polecat_town.life.prompts import first_prompt, nudge_prompt
 from polecat_town.life.state import End, Step, load_state, save_state
@@ -221,3 +222,18 @@ def test_prompts_tell_the_rules() -> None:
     assert "earlier attempt" in first_prompt(state(base_commit=BASE, start_commit=HEAD), "Fix it", "Please.")
     assert "last time" in nudge_prompt(3, 3, idle=True)
     assert "last time" not in nudge_prompt(1, 3, idle=False)
+
+
+@pytest.mark.parametrize(
+    ("pid", "parents", "from_outside"),
+    [
+        (9, {9: 8, 8: 0}, True),
+        (9, {9: 0}, True),
+        (9, {9: 8, 8: 1, 1: 0}, False),
+        (9, {9: 8}, False),
+        (1, {1: 0}, False),
+    ],
+    ids=["editor in a shell", "shell", "orphan's child", "below the supervisor", "init"],
+)
+def test_who_has_come_into_the_container_from_outside(pid: int, parents: dict[int, int], from_outside: bool) -> None:
+    assert visits(pid, parents) is from_outside
