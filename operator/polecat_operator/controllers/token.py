@@ -24,10 +24,10 @@ class TokenController:
         if held is None or is_deleting(held.polecat) or finished(held.polecat) is not None:
             return
         context.fence.check()
-        # Before the token: whoever has that finds what it is checked with.
-        await self._keys.publish(key[0])
-        context.fence.check()
         try:
+            # Before the token: whoever has that finds what it is checked with.
+            await self._keys.publish(key[0])
+            context.fence.check()
             await context.api.create(SECRET, key[0], token_secret(held.polecat, self._keys.sign(held.polecat)))
         except (AlreadyExistsError, NotFoundError):
             return
