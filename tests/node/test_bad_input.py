@@ -11,6 +11,7 @@ from polecat_kube.resources import TOWN
 from support.node import MARKS
 from support.node.cluster import EMPTY_IMAGE, IMAGE
 from support.node.world import TOWN_NAME, NodeWorld
+from support.objects import rules_without
 from support.whole import Json, condition
 
 pytestmark = MARKS
@@ -92,13 +93,12 @@ async def test_rights_that_are_taken_from_the_operator_are_missed_in_words(world
     await world.town()
     before = await world.pod_uid()
     rules = json.loads(await world.run("get", "clusterrole", OPERATOR_ROLE, "-o", "json"))["rules"]
-    fewer = [rule for rule in rules if "statefulsets" not in rule["resources"]]
 
     async def allow(some: list[Json]) -> None:
         await world.run("patch", "clusterrole", OPERATOR_ROLE, "--type=merge", "-p", json.dumps({"rules": some}))
 
     try:
-        await allow(fewer)
+        await allow(rules_without(rules, "statefulsets"))
         await world.run("patch", f"town/{TOWN_NAME}", "--type=merge", "-p", '{"spec": {"podAnnotations": {"a": "b"}}}')
         town = await world.until(TOWN, TOWN_NAME, lambda town: condition(town, "Stalled", "reason") == "RightsMissing")
         assert "statefulsets" in condition(town, "Stalled", "message")

@@ -24,3 +24,8 @@ def polecat_spec(**changes: Any) -> Json:
         "tokenSecretRef": {"name": "web-toast-token"},
         **changes,
     }
+
+
+def rules_without(rules: list[Json], *resources: str) -> list[Json]:
+    """The rules of a role but for those about these resources."""
+    return [rule for rule in rules if not set(resources) & set(rule["resources"])]

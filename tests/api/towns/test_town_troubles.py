@@ -21,6 +21,7 @@ from polecat_kube.resources import (
 from support.control_plane import Kubectl, SharedControlPlane
 from support.kstatus import kstatus
 from support.managed_town import ManagedTown
+from support.objects import rules_without
 from support.played_node import PlayedNode
 from support.played_town import eventually, running_operator, timestamp
 
@@ -157,11 +158,6 @@ async def test_too_little_memory_for_one_agent_is_said_and_no_bead_is_started(
     await town.played.until_bead("one", "Starting")
 
 
-def without(role: Json, *resources: str) -> list[Json]:
-    """The rules of a role but for those about these resources."""
-    return [rule for rule in role["rules"] if not set(resources) & set(rule["resources"])]
-
-
 @pytest.mark.parametrize(
     ("lacking", "words"),
     [("services", "may not make what the town needs"), ("pods", "may not watch the pods of towns")],
@@ -186,7 +182,7 @@ async def test_an_operator_without_rights_says_what_it_may_not(
         "apiVersion": role["apiVersion"],
         "kind": "ClusterRole",
         "metadata": {"name": f"{namespace}-weak"},
-        "rules": without(role, lacking),
+        "rules": rules_without(role["rules"], lacking),
     }
     try:
         kubectl("create", "-f", "-", stdin=json.dumps(weak))

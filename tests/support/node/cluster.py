@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import psutil
 import yaml
@@ -31,8 +30,7 @@ _VOLUMES = 48
 _CLASS = "polecat-volumes"
 
 
-@dataclass(frozen=True)
-class Images:
+class Images(NamedTuple):
     """Docker-archives that a cluster is given."""
 
     shipped: Path
@@ -107,10 +105,10 @@ class NodeCluster:
 
 @asynccontextmanager
 async def node_cluster(images: Images) -> AsyncIterator[NodeCluster]:
-    """The node with both images and with volumes to claim."""
+    """The node with the images and with volumes to claim."""
     programs = await node_programs(Cache(), Progress())
     with running_node(programs) as node:
-        for each in (images.shipped, images.next, images.empty):
+        for each in images:
             await asyncio.to_thread(node.ctr, "images", "import", str(each))
         cluster = NodeCluster(node)
         _make_volumes(cluster)

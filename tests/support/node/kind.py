@@ -86,7 +86,7 @@ async def kind_cluster(images: Images) -> AsyncIterator[KindCluster]:
 
         try:
             await asyncio.to_thread(kind, "create", "cluster", f"--name={name}", f"--kubeconfig={kubeconfig}")
-            for each in (images.shipped, images.next, images.empty):
+            for each in images:
                 await asyncio.to_thread(kind, "load", "image-archive", str(each), f"--name={name}")
             yield KindCluster(engine, name, SharedControlPlane(kubeconfig, binaries.kubectl, Path(home)))
         finally:
