@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+# Programs of the tests; the paths are those of pyproject.toml.
+SUPPORT := PYTHONPATH=tests:container/image $(BIN)/python -m support
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --max-worker-restart=0
 
 .PHONY: image soak help setup demo test test-unit test-api test-e2e test-alerts test-node test-kind node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams bench-node clean
@@ -49,14 +51,14 @@ test-kind: setup ## Run the same tests on a cluster that kind makes (needs kind 
 	@POLECAT_TEST_CLUSTER=kind $(BIN)/python -m pytest tests/node
 
 node: setup
-	@PYTHONPATH=tests $(BIN)/python -m support.node
+	@$(SUPPORT).node
 
 test-alerts: $(READY) ## Test the alerts with promtool, which is built once from its Go module (minutes)
-	@PYTHONPATH=tests $(BIN)/python -m support.promtool
+	@$(SUPPORT).promtool
 	@$(BIN)/python -m pytest tests/unit/test_monitoring.py
 
 browser: $(READY) ## Get the browser that tests of the dashboard use, unless there is one
-	@PYTHONPATH=tests $(BIN)/python -m support.browser
+	@$(SUPPORT).browser
 
 lint: $(READY) ## Check style, types, the direction of imports and generated files
 	@$(BIN)/ruff format --quiet --check .
@@ -84,7 +86,7 @@ vendor: $(READY) ## Fetch the dashboard's third-party files again from npm, as t
 	@$(BIN)/python -m polecat_dashboard.vendoring
 
 screenshots: setup browser ## Take the pictures in docs/images again, from five real agents at work (minutes)
-	@PYTHONPATH=tests $(BIN)/python -m support.browser.pictures $(or $(PICTURES),$(VENV)/pictures) docs/images
+	@$(SUPPORT).browser.pictures $(or $(PICTURES),$(VENV)/pictures) docs/images
 
 bench: setup ## Print latency, writes per bead and memory, beside the peers' figures
 	@$(BIN)/python tests/bench/run.py
