@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
-# Programs of the tests; the paths are those of pyproject.toml.
-SUPPORT := PYTHONPATH=tests:container/image $(BIN)/python -m support
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --max-worker-restart=0
+# A program of the tests; the paths are those of pyproject.toml.
+OWN := PYTHONPATH=tests:container/image $(BIN)/python -m
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --max-worker-restart=0
 
 .PHONY: image soak help setup demo test test-unit test-api test-e2e test-alerts test-node test-kind node browser lint format generate lock vendor screenshots bench bench-limits bench-recovery bench-streams bench-node clean
 
@@ -51,14 +51,14 @@ test-kind: setup ## Run the same tests on a cluster that kind makes (needs kind 
 	@POLECAT_TEST_CLUSTER=kind $(BIN)/python -m pytest tests/node
 
 node: setup
-	@$(SUPPORT).node
+	@$(OWN) support.node
 
 test-alerts: $(READY) ## Test the alerts with promtool, which is built once from its Go module (minutes)
-	@$(SUPPORT).promtool
+	@$(OWN) support.promtool
 	@$(BIN)/python -m pytest tests/unit/test_monitoring.py
 
 browser: $(READY) ## Get the browser that tests of the dashboard use, unless there is one
-	@$(SUPPORT).browser
+	@$(OWN) support.browser
 
 lint: $(READY) ## Check style, types, the direction of imports and generated files
 	@$(BIN)/ruff format --quiet --check .
@@ -86,25 +86,25 @@ vendor: $(READY) ## Fetch the dashboard's third-party files again from npm, as t
 	@$(BIN)/python -m polecat_dashboard.vendoring
 
 screenshots: setup browser ## Take the pictures in docs/images again, from five real agents at work (minutes)
-	@$(SUPPORT).browser.pictures $(or $(PICTURES),$(VENV)/pictures) docs/images
+	@$(OWN) support.browser.pictures $(or $(PICTURES),$(VENV)/pictures) docs/images
 
 bench: setup ## Print latency, writes per bead and memory, beside the peers' figures
-	@$(BIN)/python tests/bench/run.py
+	@$(OWN) bench.run $(ARGS)
 
 bench-limits: setup ## Run the test of the limits at full size: 1,000 polecats, 10,000 beads, a storm of 2,000 (minutes)
 	@POLECAT_LIMITS=full $(BIN)/python -m pytest -s tests/faults/test_limits.py
 
 soak: setup ## Random work and faults for MINUTES=… (2), all from SEED=… (random); ends with 1 if anything was lost or doubled
-	@$(BIN)/python tests/soak/run.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	@$(OWN) soak.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench-recovery: setup ## Print how long it takes to go on after restarts and outages (QUICK=1: some minutes)
-	@$(BIN)/python tests/bench/recovery.py $(if $(QUICK),--quick)
+	@$(OWN) bench.recovery $(if $(QUICK),--quick)
 
 bench-streams: setup ## Print how quickly 50 viewers see what 30 agents do, and what that costs
-	@$(BIN)/python tests/bench/streams.py --stuck-minutes 10
+	@$(OWN) bench.streams --stuck-minutes 10
 
 bench-node: setup ## Print how many agents fit into a pod and how quickly they start there (root on Linux)
-	@$(BIN)/python tests/bench/node.py
+	@$(OWN) bench.node
 
 clean: ## Remove what was built here; the cache in the user's cache directory stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

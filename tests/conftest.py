@@ -8,6 +8,7 @@ from typing import Any
 
 import kubernetes
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from polecat_kube.api import KubeApi
 from polecat_local.cluster import ClusterSettings, LocalCluster
@@ -16,6 +17,22 @@ from support.control_plane import Kubectl, SharedControlPlane, shared_control_pl
 from support.namespaces import end_namespace
 
 StartCluster = Callable[..., Awaitable[LocalCluster]]
+
+TOGETHER = ("tests/e2e/dashboard/",)
+"""Folders whose tests share a cluster, which is started once when one worker runs them all."""
+
+
+class OneByOne(LoadScopeScheduling):
+    """Each test goes to the worker that is free next; those that belong together go to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneByOne:
+    """How pytest-xdist spreads tests over workers. Its groups have no effect with the node ids of pytest 9.2."""
+    return OneByOne(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from bench.report import Figure, percentile, print_report
 from polecat_kube.resources import TOWN
 from support.node.cluster import NodeCluster, node_cluster

@@ -1,6 +1,6 @@
 """How long Polecat takes to be as before after a fault: JSON lines as they come, at the end a table beside the aims.
 
-`make bench-recovery`, or `python tests/bench/recovery.py --quick`. Whole clusters with the fake agent; faults are real:
+`make bench-recovery`, or `make bench-recovery QUICK=1`. Whole clusters with the fake agent; faults are real:
 SIGKILL, and a TCP proxy between operator, town and API server. Nothing asserts a figure.
 """
 
@@ -11,15 +11,11 @@ import asyncio
 import itertools
 import json
 import os
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.report import Figure, print_report
 from bench.stage import bench_world, numbers, say

@@ -1,6 +1,6 @@
 """Latency, API writes per bead and memory, printed as a table beside the peers' figures and as JSON lines.
 
-`make bench`, or `python tests/bench/run.py --rounds 5 --sizes 1,50`. It runs a whole cluster with the fake agent,
+`make bench`, or `make bench ARGS="--rounds 5 --sizes 1,50"`. It runs a whole cluster with the fake agent,
 since what is measured is Polecat and not the model. Nothing asserts a figure.
 """
 
@@ -9,10 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.latency import measure_latency
 from bench.memory import measure_memory

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-STAGE = Path(__file__).with_name("stream_stage.py")
 MARGIN_SECONDS = 3.0
 
 
@@ -22,7 +20,7 @@ class Part:
     @classmethod
     async def start(cls, name: str, *, wait: bool = False, **given: Any) -> Part:
         """Starts it; with `wait` it says when it is ready."""
-        command = [sys.executable, str(STAGE), name, json.dumps(given)]
+        command = [sys.executable, "-m", "bench.stream_stage", name, json.dumps(given)]
         part = cls(await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, limit=1 << 28))
         if wait:
             assert part._process.stdout is not None

@@ -1,6 +1,6 @@
 """Programs that `streams.py` measures, each a process of its own: agents that talk, and those who look.
 
-`python tests/bench/stream_stage.py write|agents|read|tail …`: each prints one JSON object at its end.
+`python -m bench.stream_stage write|agents|read|tail …`: each prints one JSON object at its end.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from polecat_town.agent.events import Normaliser, TextGrown
 from polecat_town.streams.events import Kind

@@ -16,7 +16,7 @@ from polecat_image import archive
 from polecat_local.versions import KILO
 from support.image import image_archive
 
-pytestmark = [pytest.mark.xdist_group("node"), pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/polecat/bin"
 _AS_A_POD = """\

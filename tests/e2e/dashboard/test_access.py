@@ -11,7 +11,7 @@ from support.browser.cluster import Watched
 from support.browser.viewer import OpenViewer
 from support.whole import commit
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("dashboard")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_link_of_the_command_line_opens_the_page_once(dash: Watched, open_viewer: OpenViewer) -> None:

@@ -13,7 +13,7 @@ from support.browser.cluster import Watched
 from support.browser.viewer import NARROW, WIDE, OpenViewer, Theme
 from support.whole import commit
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("dashboard")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 THEMES: tuple[Theme, ...] = ("light", "dark")
 DIRECTORY = "POLECAT_TEST_PICTURES"
 """Where the pictures go; a temporary directory if it is unset."""

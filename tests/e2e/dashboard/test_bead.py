@@ -12,7 +12,7 @@ from support.browser.cluster import ROLE_BINDING, Watched
 from support.browser.viewer import OpenViewer, Viewer
 from support.whole import commit, condition, reason
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("dashboard")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def button(seen: Viewer, name: str) -> Locator:

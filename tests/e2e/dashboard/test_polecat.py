@@ -13,7 +13,7 @@ from support.browser.cluster import Watched
 from support.browser.viewer import OpenViewer, Viewer
 from support.whole import commit
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("dashboard")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PLAN = """\
 ## The plan

@@ -15,7 +15,7 @@ from support.browser.cluster import Watched
 from support.browser.scene import FLAGSHIP, RIG_NAME, all_plays, scene
 from support.browser.viewer import viewer
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("dashboard")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

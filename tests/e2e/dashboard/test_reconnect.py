@@ -12,7 +12,7 @@ from polecat_kube.resources import BEAD
 from support.browser.cluster import Watched
 from support.browser.viewer import SHOWN_SECONDS, OpenViewer
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("dashboard")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_page_outlives_the_dashboard(dash: Watched, open_viewer: OpenViewer) -> None:

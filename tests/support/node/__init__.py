@@ -9,7 +9,6 @@ import pytest
 MARKS = [
     pytest.mark.asyncio(loop_scope="session"),
     # All on one worker, so that there is one cluster.
-    pytest.mark.xdist_group("node"),
     # What it takes to start the cluster, or to build it, is not the first test's time.
     pytest.mark.timeout(300, func_only=True),
 ]
