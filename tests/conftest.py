@@ -8,6 +8,7 @@ from typing import Any
 
 import kubernetes
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from polecat_kube.api import KubeApi
@@ -17,6 +18,10 @@ from support.control_plane import Kubectl, SharedControlPlane, shared_control_pl
 from support.namespaces import end_namespace
 
 StartCluster = Callable[..., Awaitable[LocalCluster]]
+
+# How long an example takes says how busy the machine is, and nothing about Polecat.
+settings.register_profile("polecat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("polecat")
 
 TOGETHER = ("tests/e2e/dashboard/",)
 """Folders whose tests share a cluster, which is started once when one worker runs them all."""

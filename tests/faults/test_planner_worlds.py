@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, event, given, seed, settings
+from hypothesis import event, given, seed, settings
 
 from polecat_api.protocol import FENCE_MARGIN_SECONDS, FENCING_SECONDS
 from polecat_kube.resources import BEAD, POLECAT
@@ -157,7 +157,7 @@ def play_by_chance(operators_: int, examples: int, seed_: int) -> set[str]:
     reached: set[str] = set()
 
     @seed(seed_)
-    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples)
     @given(HISTORIES)
     def any_history(steps: list[Step]) -> None:
         labels = run(play(operators_, steps))
@@ -223,7 +223,7 @@ def test_a_failing_world_can_be_pasted_into_the_stories() -> None:
     told: set[str] = set()
 
     @seed(1)
-    @settings(max_examples=40, deadline=None, database=None)
+    @settings(max_examples=40, database=None)
     @given(HISTORIES)
     def any_history(steps: list[Step]) -> None:
         for story in yaml.safe_load(run(stories_of(steps))) or []:

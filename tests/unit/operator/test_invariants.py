@@ -146,7 +146,7 @@ def at_rest(simulation: Simulation) -> None:
 
 
 @example([("apply", "a", ""), ("hear", 1), ("wait", 130), ("work", 3)])  # a pod silent for one pass only
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(STEPS, max_size=40))
 def test_every_history_keeps_the_invariants_and_comes_to_rest(steps: list[tuple[Any, ...]]) -> None:
     run(play(steps))
