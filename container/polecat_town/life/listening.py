@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _RECONNECT_SECONDS = 0.2
 _GO_ON_FIRST_SECONDS = 2.0
-_WORDS = (Text, TextGrown, ToolCall, OutputGrown, StepFinished)
+_WORDS = (Text, TextGrown, ToolCall, OutputGrown, StepFinished, Idle)
 _GO_ON = "Your model did not answer properly just now. Go on with the task."
 
 
@@ -194,7 +194,7 @@ class AgentListener:
         life = self._life
         life.journal.end_pieces()
         life.progress_at = time.monotonic()
-        if self._turn_failed:
+        if self._turn_failed and life.state.end is None:
             # Not the agent's silence, but its model's: it is asked again, and that counts for no nudge.
             self._turn_failed = False
             self._failed_turns += 1
