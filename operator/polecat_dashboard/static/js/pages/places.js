@@ -21,7 +21,7 @@ export function Conditions({ list }) {
       return html`<div key=${each.type} class=${`condition condition-${tone}`}>
         <dt><span class="condition-dot" aria-hidden="true"></span>${each.type} <span class="condition-status">${each.status}</span></dt>
         <dd>${each.reason !== "Ok" && html`<b>${each.reason}</b>`}${each.message && html`${each.reason !== "Ok" && " – "}<bdi>${each.message}</bdi>`}
-          <p class="hint">${each.reason !== "Ok" && each.meaning} <span class="condition-since">for <${Age} time=${each.since} /></span></p></dd>
+          <p class="hint">${each.reason !== "Ok" && each.meaning && `${each.meaning.replace(/\.$/, "")} · `}<span class="condition-since">for <${Age} time=${each.since} /></span></p></dd>
       </div>`;
     })}
   </dl>`;
