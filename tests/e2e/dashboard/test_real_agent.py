@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.async_api import Browser, expect
 
 from polecat_kube.resources import BEAD
 from support.browser.cluster import Watched
-from support.browser.scene import FLAGSHIP, RIG_NAME, all_plays, scene
+from support.browser.scene import FLAGSHIP, RIG_NAME, all_plays, has_said, scene
 from support.browser.viewer import viewer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -26,8 +27,10 @@ async def pennybook(tmp_path: Path) -> AsyncIterator[Watched]:
 
 
 async def test_a_real_agents_work_is_seen(pennybook: Watched, browser: Browser) -> None:
-    bead = all_plays()[FLAGSHIP].bead(RIG_NAME)
-    await pennybook.api.create(BEAD, pennybook.namespace, bead)
+    bead = await pennybook.api.create(BEAD, pennybook.namespace, all_plays()[FLAGSHIP].bead(RIG_NAME))
+    # A busy machine takes a minute to start an agent; what has been said is shown at once.
+    busy = partial(has_said, pennybook, bead["metadata"]["uid"], "book 3:")
+    await pennybook.until_true(busy, "the agent is at its long command")
     async with viewer(browser, pennybook.origin) as seen:
         await pennybook.sign_in(seen.context)
         await seen.goto("/")

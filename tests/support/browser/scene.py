@@ -98,10 +98,11 @@ async def wait_for_busy(world: World) -> None:
     """Until every agent has come to the work that it stays at."""
     for name, text in {FLAGSHIP: "book 3:", **dict.fromkeys(CUT, "seed 3:")}.items():
         bead = await world.until(BEAD, name, lambda _: True)
-        await world.until_true(partial(_has_said, world, bead["metadata"]["uid"], text), f"{name}: {text}")
+        await world.until_true(partial(has_said, world, bead["metadata"]["uid"], text), f"{name}: {text}")
 
 
-def _has_said(world: World, uid: str, text: str) -> bool:
+def has_said(world: World, uid: str, text: str) -> bool:
+    """Whether this stands in the stream of a bead."""
     return text in journal_text(world, uid)
 
 
