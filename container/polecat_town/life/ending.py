@@ -24,7 +24,9 @@ from polecat_town.streams.events import Kind
 if TYPE_CHECKING:
     from polecat_town.life.life import Life
 
-_LAST_WORDS_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 5.0
+"""How long the agent may take to hear that its work is accepted. A busy town once needed more than a second, and the
+stream then ended in the middle of the call."""
 COMPONENT = "polecat-town"
 
 
