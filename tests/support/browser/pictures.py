@@ -51,7 +51,7 @@ async def shots(watched: Watched) -> list[Shot]:
     bead = await watched.until(BEAD, FLAGSHIP, lambda _: True)
     name = f"{bead['spec']['rigRef']['name']}-{bead['status']['polecat']}"
     return [
-        Shot("town", "/", re.compile("seed 3\\d: 14 tests")),
+        Shot("town", "/", re.compile(r"seed (?:[3-9]\d|\d{3,}): 14 tests")),
         Shot("polecat", f"/polecats/default/{name}", "All green and committed.", top="Now the division."),
         Shot("bead", f"/beads/default/{FLAGSHIP}", "No cent may get lost"),
         Shot("asking", f"/beads/default/{ASKING}", "option of the report"),
