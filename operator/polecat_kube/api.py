@@ -27,6 +27,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 """Between two tries while the API server is away: an outage is over for us so much later than for the server."""
 LONGEST_ASKED_SECONDS = 30.0
 """What a server may ask for by Retry-After."""
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PATCHES = {
     "json": "application/json-patch+json",
     "merge": "application/merge-patch+json",
@@ -107,12 +108,18 @@ class KubeApi:
         async for page, _ in self._pages(resource, namespace, label_selector):
             yield page
 
+    async def metadata(self, resource: ResourceType, namespace: str | None = None) -> AsyncIterator[Page]:
+        """The metadata of all objects, page after page; the server sends nothing else of them."""
+        async for page, _ in self._pages(resource, namespace, accept=_METADATA_ONLY):
+            yield page
+
     async def _pages(
         self,
         resource: ResourceType,
         namespace: str | None,
-        label_selector: str | None,
+        label_selector: str | None = None,
         field_selector: str | None = None,
+        accept: str | None = None,
     ) -> AsyncIterator[tuple[Page, str]]:
         query = {"limit": str(PAGE_SIZE)}
         if label_selector:
@@ -120,8 +127,8 @@ class KubeApi:
         if field_selector:
             query["fieldSelector"] = field_selector
         while True:
-            page = await self._send("GET", resource.path(namespace), query=query)
-            yield page.get("items", []), page["metadata"]["resourceVersion"]
+            page = await self._send("GET", resource.path(namespace), query=query, accept=accept)
+            yield page.get("items") or [], page["metadata"]["resourceVersion"]
             if not page["metadata"].get("continue"):
                 return
             query["continue"] = page["metadata"]["continue"]
@@ -266,9 +273,11 @@ class KubeApi:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         patch: Literal["json", "merge", "apply"] | None = None,
+        accept: str | None = None,
     ) -> Json:
+        request = self._request(method, path, query=query, body=body, patch=patch, accept=accept)
         with _translated(f"{method} {path}", ambiguous=method != "GET"):
-            async with self._slots, self._request(method, path, query=query, body=body, patch=patch) as response:
+            async with self._slots, request as response:
                 return dict(await response.json(content_type=None))
 
     @asynccontextmanager
@@ -280,11 +289,12 @@ class KubeApi:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         patch: Literal["json", "merge", "apply"] | None = None,
+        accept: str | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("KubeApi is used outside of its context")
-        headers = {}
+        headers = {} if accept is None else {"Accept": accept}
         if token := self.connection.current_token():
             headers["Authorization"] = f"Bearer {token}"
         data = None

@@ -12,6 +12,7 @@ from polecat_api.protocol import OPERATOR_MANAGER
 from polecat_kube.api import KubeApi, sleep_before_retry
 from polecat_kube.connection import Connection
 from polecat_kube.errors import ApiError
+from polecat_kube.resources import ResourceType
 from polecat_operator import metrics
 from polecat_operator.board import Board
 from polecat_operator.bookkeeping import Bookkeeper
@@ -104,6 +105,8 @@ class Operator:
             "polecat": self._polecats.reconcile,
             "token": TokenController(context, self._keys).reconcile,
         }
+        self._listed: asyncio.Queue[tuple[ResourceType, str | None]] = asyncio.Queue()
+        """What kopf has read anew, so that its deletions since then are told; those before are looked for."""
         self._read = asyncio.Event()
         """Set when all objects have been read once."""
         self._unread = "the objects have not been read yet"
@@ -133,6 +136,7 @@ class Operator:
         tasks += [
             _task("stop", self.stop.wait()),
             _task("lead", self._lead()),
+            _task("gone", self._drop_gone()),
             _task("sweep", self._when_leading(self._sweep)),
             _task("resync", self._when_leading(self._resync)),
             *self._watch_workloads(),
@@ -141,8 +145,15 @@ class Operator:
         ]
         started = _task("started", _call_after(kopf_ready, on_watching))
         await self._first_read()
-        namespaces = self._settings.watch_namespaces
-        watch = _task("kopf", watch_for_ever(self._intake, self._connection, kopf_ready, kopf_stop, namespaces))
+        kopf = watch_for_ever(
+            self._intake,
+            self._connection,
+            kopf_ready,
+            kopf_stop,
+            lambda resource, namespace: self._listed.put_nowait((resource, namespace)),
+            self._settings.watch_namespaces,
+        )
+        watch = _task("kopf", kopf)
         try:
             done, _ = await asyncio.wait([*tasks, watch], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -165,7 +176,7 @@ class Operator:
         return [_task("workloads", watch.run())]
 
     async def _first_read(self) -> None:
-        """Fills the cache before the watches begin: a kopf watch does not tell when its list has been read."""
+        """Fills the cache before the watches begin: kopf reads its lists object by object."""
         failures = 0
         while not self.stop.is_set():
             try:
@@ -179,6 +190,20 @@ class Operator:
         self._read.set()
         gc.collect()
         gc.freeze()
+
+    async def _drop_gone(self) -> None:
+        """Finds deletions that kopf can't tell: between our first read and its lists, or while it was cut off."""
+        while True:
+            resource, namespace = await self._listed.get()
+            failures = 0
+            while True:
+                try:
+                    await self._intake.drop_gone(self._api, resource, namespace)
+                    break
+                except ApiError as error:
+                    log.warning("what is gone of %s can't be read: %s", resource.plural, error)
+                    await sleep_before_retry(error, failures)
+                    failures += 1
 
     async def _lead(self) -> None:
         """Stands by until the Lease is ours, then has everything act, and renews it until it is lost."""
@@ -219,7 +244,7 @@ class Operator:
             self._sweeper.look()
 
     async def _resync(self) -> None:
-        """Lists everything every few minutes: deletions during a gap of a watch are never reported."""
+        """Lists everything every few minutes, and looks at it anew."""
         while True:
             await asyncio.sleep(self._settings.resync_seconds)
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import aiohttp
@@ -18,6 +18,9 @@ from polecat_operator.metrics import REQUESTS
 
 CONNECTIONS = 8
 """One for each watch, and some for lists."""
+KINDS = (TOWN, RIG, POLECAT, BEAD)
+Listed = Callable[[ResourceType, str | None], None]
+"""Called with a kind and a namespace (None for all) that kopf has read anew, and watches from there on."""
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -76,15 +79,37 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def registry_for(intake: Intake, connection: Connection) -> kopf.OperatorRegistry:
+class ListWatcher:
+    """Sees which lists kopf reads. It tells nobody of what has gone when it reads one: somebody else has to look."""
+
+    def __init__(self, on_listed: Listed, namespaces: Collection[str]) -> None:
+        self._on_listed = on_listed
+        self._paths = {kind.path(each): (kind, each) for kind in KINDS for each in namespaces or (None,)}
+        self._listed: set[str] = set()
+
+    async def middleware(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """A list has been read when it is watched from there."""
+        path = request.url.path
+        if path in self._paths:
+            if "watch" not in request.url.query:
+                self._listed.add(path)
+            elif path in self._listed:
+                self._listed.discard(path)
+                self._on_listed(*self._paths[path])
+        return await handler(request)
+
+
+def registry_for(intake: Intake, connection: Connection, lists: ListWatcher) -> kopf.OperatorRegistry:
     """Handlers for the four kinds, and a login with the connection that the rest of the operator uses."""
     registry = kopf.OperatorRegistry()
-    for resource in (TOWN, RIG, POLECAT, BEAD):
+    for resource in KINDS:
         _watch(registry, resource, intake)
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        return session_for(connection)
+        return session_for(connection, lists)
 
     return registry
 
@@ -95,7 +120,7 @@ def _watch(registry: kopf.OperatorRegistry, resource: ResourceType, intake: Inta
         intake.take(resource.kind, event["object"], deleted=event["type"] == "DELETED")
 
 
-def session_for(connection: Connection) -> kopf.AiohttpSession:
+def session_for(connection: Connection, lists: ListWatcher) -> kopf.AiohttpSession:
     """A bounded session; the token is read again for each request, as it is rotated."""
 
     async def authorize(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -106,7 +131,7 @@ def session_for(connection: Connection) -> kopf.AiohttpSession:
     tls = connection.ssl_context()
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls if tls is not None else True),
-        middlewares=(authorize, REQUESTS.middleware),
+        middlewares=(authorize, REQUESTS.middleware, lists.middleware),
     )
     return kopf.AiohttpSession(
         server=connection.server, aiohttp_session=session, default_namespace=connection.namespace
@@ -114,11 +139,16 @@ def session_for(connection: Connection) -> kopf.AiohttpSession:
 
 
 async def watch_for_ever(
-    intake: Intake, connection: Connection, ready: asyncio.Event, stop: asyncio.Event, namespaces: Collection[str] = ()
+    intake: Intake,
+    connection: Connection,
+    ready: asyncio.Event,
+    stop: asyncio.Event,
+    on_listed: Listed,
+    namespaces: Collection[str] = (),
 ) -> None:
     """Runs kopf until `stop` is set; `ready` is set when its watches are being set up."""
     await kopf.operator(
-        registry=registry_for(intake, connection),
+        registry=registry_for(intake, connection, ListWatcher(on_listed, namespaces)),
         settings=kopf_settings(),
         memories=_NoMemories(),
         clusterwide=not namespaces,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from polecat_api.rig import Rig
@@ -72,17 +72,24 @@ class Intake:
         Without `namespaces`, the whole cluster is read.
         """
         for resource in (TOWN, RIG, POLECAT, BEAD):
-            await self._read(api, resource, namespaces or (None,))
+            for namespace in namespaces or (None,):
+                await self._keep_only(resource, namespace, api.pages(resource, namespace), take=True)
 
-    async def _read(self, api: KubeApi, resource: ResourceType, namespaces: Sequence[str | None]) -> None:
+    async def drop_gone(self, api: KubeApi, resource: ResourceType, namespace: str | None) -> None:
+        """Drops what is in the cache of a kind, in one namespace or in all, and exists no more. Raises ApiError."""
+        await self._keep_only(resource, namespace, api.metadata(resource, namespace), take=False)
+
+    async def _keep_only(
+        self, resource: ResourceType, namespace: str | None, pages: AsyncIterator[list[Json]], *, take: bool
+    ) -> None:
         store = self._store(resource.kind)
-        before = store.uids()
+        before = {key: uid for key, uid in store.uids().items() if namespace in (None, key[0])}
         listed: dict[tuple[str, str], str] = {}
-        for namespace in namespaces:
-            async for page in api.pages(resource, namespace):
-                for raw in page:
-                    meta = raw["metadata"]
-                    listed[meta.get("namespace", ""), meta["name"]] = meta["uid"]
+        async for page in pages:
+            for raw in page:
+                meta = raw["metadata"]
+                listed[meta.get("namespace", ""), meta["name"]] = meta["uid"]
+                if take:
                     self.take(resource.kind, raw, deleted=False)
         store.keep_only(listed, before)
 

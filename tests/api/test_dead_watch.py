@@ -78,7 +78,7 @@ async def test_the_watches_of_the_operator_notice(
     connection = replace(control_plane.connection, server=proxy.url)
     cache = Router(KeyedQueue(later_limit=1), Board(), Settings(), Clock()).cache
     ready, stop = asyncio.Event(), asyncio.Event()
-    task = asyncio.create_task(watch_for_ever(Intake(cache), connection, ready, stop, [namespace]))
+    task = asyncio.create_task(watch_for_ever(Intake(cache), connection, ready, stop, lambda *_: None, [namespace]))
     try:
         await create_bead(kube_api, namespace, "before")
         await seen(cache.beads.items, "before")

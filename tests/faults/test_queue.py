@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from polecat_local.control_plane import ControlPlane, ControlPlaneOptions
 from polecat_local.install import shipped_manifests
 from polecat_local.progress import Progress
 from polecat_local.providers import control_plane_binaries
+from polecat_operator.intake import Intake
 from support.control_plane import SharedControlPlane
 from support.played_town import Json, PlayedTown, eventually, find, running_operator
 
@@ -263,7 +264,7 @@ async def test_i40_deletions_during_a_gap_of_the_watch_are_noticed(tmp_path: Pat
         cut = replace(plane.connection, server=f"https://127.0.0.1:{gap.port}")
         async with (
             PlayedTown(api, "default").open() as town,
-            running_operator(cut, "default", resync_seconds=1.0, lease_seconds=60, renew_seconds=50),
+            running_operator(cut, "default", lease_seconds=60, renew_seconds=50),
         ):
             await asyncio.gather(*(town.bead(f"b{number:02}") for number in range(40)))
             await eventually(lambda: count(town, 5))
@@ -281,6 +282,30 @@ async def test_i40_deletions_during_a_gap_of_the_watch_are_noticed(tmp_path: Pat
             polecat = await town.until_attempt("next", 1)
             assert polecat["spec"]["name"] == "toast"
         await gap.stop()
+
+
+async def test_i40_a_deletion_between_the_first_read_and_the_watch_is_noticed(
+    control_plane: SharedControlPlane, kube_api: KubeApi, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A polecat that an operator had read was gone before its watch began: a ghost held its place for five minutes."""
+    read_all = Intake.read_all
+
+    async def read_before_the_end(intake: Intake, api: KubeApi, namespaces: Sequence[str] = ()) -> None:
+        await read_all(intake, api, namespaces)
+        await api.delete(BEAD, namespace, "first")
+        await api.delete(POLECAT, namespace, "web-toast")
+        while await api.get(POLECAT, namespace, "web-toast") is not None:
+            await asyncio.sleep(0.05)
+
+    async with PlayedTown(kube_api, namespace).open(slots=1, max_polecats=1) as town:
+        async with running_operator(control_plane.connection, namespace):
+            await town.bead("first")
+            await town.until_attempt("first", 1)
+        monkeypatch.setattr(Intake, "read_all", read_before_the_end)
+        async with running_operator(control_plane.connection, namespace):
+            await town.bead("next")
+            polecat = await town.until_attempt("next", 1)
+            assert polecat["spec"]["name"] == "toast"
 
 
 async def started_anew(plane: ControlPlane, before: int | None) -> bool:

@@ -80,7 +80,10 @@ async def recording(world: World) -> AsyncIterator[Record]:
             watches.append(asyncio.create_task(_watch(api, resource, namespace, version, record)))
         try:
             yield record
-            assert not any(watch.done() for watch in watches)
+            over = [watch for watch in watches if watch.done()]
+            for watch in over:
+                watch.result()  # raises what broke it
+            assert not over, "a watch has ended"
         finally:
             for watch in watches:
                 watch.cancel()

@@ -75,7 +75,8 @@ async def running_operator(connection: Connection, namespace: str, **settings: A
     try:
         yield operator
     finally:
-        loop.call_soon_threadsafe(operator.stop.set)
+        with suppress(RuntimeError):  # its loop is closed: it has ended by itself, and says why
+            loop.call_soon_threadsafe(operator.stop.set)
         await running
 
 
